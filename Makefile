@@ -1,0 +1,69 @@
+# make demo and make test do everything from a bare checkout: Python 3.11, pip and make are enough.
+SHELL := /bin/sh
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest --durations=10
+MODULE := -m glm_assets.definitions
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-sources demo-embed demo-train demo-submit test test-system check format clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.venv/.pip: constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) --upgrade pip
+	@touch $@
+
+.venv/.demo: .venv/.pip pyproject.toml
+	$(INSTALL) --editable '.[evo2,tracking]'
+	@touch $@
+
+.venv/.dev: .venv/.pip pyproject.toml
+	$(INSTALL) --editable '.[evo2,tracking,dev]'
+	@touch $@ .venv/.demo
+
+# $(call stage,name,arguments): show a dagster command, run it, and note its seconds.
+define stage
+	@echo; echo "$$ dagster asset materialize $(MODULE) $(2)"
+	@begin=$$(date +%s); PATH="$(CURDIR)/$(BIN):$$PATH" dagster asset materialize $(MODULE) $(2) || exit 1; \
+	echo "  $(1) $$(( $$(date +%s) - begin )) s" >> .dagster/demo_seconds
+endef
+
+demo: .venv/.demo  ## run the main lineage offline on the CPU, by plain dagster commands
+	@mkdir -p .dagster && rm -f .dagster/demo_seconds
+	$(call stage,sources,--select 'group:sources')
+	$(call stage,embed chromosome 21,--select 'clinvar_variants$(,)variant_windows$(,)variant_embeddings' --partition 21)
+	$(call stage,embed chromosome 22,--select 'clinvar_variants$(,)variant_windows$(,)variant_embeddings' --partition 22)
+	$(call stage,embed chromosome MT,--select 'clinvar_variants$(,)variant_windows$(,)variant_embeddings' --partition MT)
+	$(call stage,train and submit,--select 'split_audit$(,)group:heads$(,)group:submission')
+	@echo; echo "Seconds of each stage:"; cat .dagster/demo_seconds
+	@echo
+	@echo "Submission  data/submission/submission.csv"
+	@echo "DuckDB      data/warehouse.duckdb"
+	@echo "Heads       data/heads/"
+	@echo "MLflow      $(BIN)/mlflow ui --backend-store-uri sqlite:///data/mlflow/mlflow.db   then http://127.0.0.1:5000"
+	@echo "Dagster UI  $(BIN)/dagster dev                                                  then http://127.0.0.1:3000"
+
+, := ,
+
+test: .venv/.dev  ## run the tests (below 10 minutes)
+	$(PYTEST) -n 2 -m "not system"
+
+test-system: .venv/.dev  ## run the slow tests: servers, killed processes, the whole demo (below 35 minutes)
+	$(PYTEST) -n 2 -m system
+
+check: .venv/.dev  ## lint, format, types and definitions
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	PATH="$(CURDIR)/$(BIN):$$PATH" dg check defs
+
+format: .venv/.dev  ## format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:  ## remove the environment, the demo's data and Dagster's history
+	rm -rf .venv data .dagster

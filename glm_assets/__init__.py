@@ -1,0 +1,1 @@
+"""A Dagster asset platform for genomic language models."""

@@ -1,0 +1,1 @@
+"""Everything that Dagster sees; no algorithm lives here."""

@@ -1,0 +1,37 @@
+"""Group `embeddings`: the language model's vectors."""
+
+import dagster as dg
+
+from glm_assets.defs.assets.sources import OWNERS
+from glm_assets.defs.checks import embedding_checks, embedding_results
+from glm_assets.defs.metadata import materialized, table_metadata
+from glm_assets.defs.partitions import chromosomes
+from glm_assets.defs.steps import begin_step
+from glm_assets.defs.tags import gpu_work
+from glm_assets.lineage.embeddings import make_variant_embeddings
+from glm_assets.lineage.study import CODE_VERSIONS, Study
+from glm_assets.storage.schemas import VARIANT_EMBEDDINGS
+
+
+@dg.asset(
+    group_name="embeddings",
+    partitions_def=chromosomes,
+    deps=["variant_windows", "glm_checkpoint"],
+    kinds={"pytorch", "evo2"},
+    owners=OWNERS,
+    code_version=CODE_VERSIONS["variant_embeddings"],
+    metadata=table_metadata(VARIANT_EMBEDDINGS),
+    check_specs=embedding_checks(),
+    **gpu_work(),
+)
+def variant_embeddings(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
+    """Per variant of a chromosome the pooled vector of its reference window and the difference to its variant's.
+
+    Vectors are kept by content, so only windows that were never embedded are computed, and a killed run goes on
+    from its last finished shard.
+    """
+    begin_step(study)
+    chrom = context.partition_key
+    manifest = make_variant_embeddings(study, chrom, context.log.info)
+    study.refresh_warehouse()
+    return materialized(manifest, study.variant_embeddings(chrom).folder, checks=embedding_results(manifest))

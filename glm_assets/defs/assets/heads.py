@@ -1,0 +1,73 @@
+"""Group `heads`: the Siamese heads, each distilled from the one before."""
+
+import dagster as dg
+
+from glm_assets.defs.assets.sources import OWNERS
+from glm_assets.defs.checks import head_check, head_result
+from glm_assets.defs.metadata import materialized
+from glm_assets.defs.steps import begin_step
+from glm_assets.defs.tags import gpu_work
+from glm_assets.lineage.heads import make_head
+from glm_assets.lineage.study import CODE_VERSIONS, Study
+from glm_assets.tracking import Tracker
+
+_DESCRIPTIONS = {
+    "head_v0": "The first head: a narrow residual network over the embedding.",
+    "head_v1": "A wider head with skip projections, distilled from v0.",
+    "head_v2": "A deeper, gated head, warm-started and distilled from v1.",
+    "head_v3": "The deepest head, with RMS norms and layer scales, warm-started and distilled from v2.",
+}
+
+
+class HeadConfig(dg.Config):
+    """Launch-time choices of a head."""
+
+    allow_partial: bool = False
+    """Train on the chromosomes that are there, instead of failing for those that are not."""
+
+
+def head_asset(name: str, teacher: str | None) -> dg.AssetsDefinition:
+    """The asset of one head.
+
+    Args:
+        name: `head_v0` to `head_v3`.
+        teacher: The head it is distilled from.
+    """
+
+    @dg.asset(
+        name=name,
+        group_name="heads",
+        deps=["variant_embeddings", *([teacher] if teacher else [])],
+        kinds={"pytorch", "mlflow"},
+        owners=OWNERS,
+        code_version=CODE_VERSIONS[name],
+        description=f"{_DESCRIPTIONS[name]}\n\nTrained on the embeddings of all expected chromosomes, chosen on "
+        "the validation split, souped greedily, and tracked in MLflow.",
+        check_specs=[head_check(name)],
+        **gpu_work(),
+    )
+    def head(
+        context: dg.AssetExecutionContext,
+        config: HeadConfig,
+        study: dg.ResourceParam[Study],
+        tracker: dg.ResourceParam[Tracker],
+    ) -> dg.MaterializeResult:
+        begin_step(study)
+        manifest = make_head(
+            study,
+            name,
+            tracker,
+            context.log.info,
+            dagster_run_id=context.run.run_id,
+            allow_partial=config.allow_partial,
+        )
+        links = {"mlflow": manifest.facts["mlflow_url"]} if manifest.facts.get("mlflow_url") else {}
+        return materialized(manifest, study.head_folder(name), checks=[head_result(manifest)], links=links)
+
+    return head
+
+
+head_v0 = head_asset("head_v0", None)
+head_v1 = head_asset("head_v1", "head_v0")
+head_v2 = head_asset("head_v2", "head_v1")
+head_v3 = head_asset("head_v3", "head_v2")

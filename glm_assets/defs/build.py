@@ -1,0 +1,37 @@
+"""Puts the definitions together; tests pass their own study and tracker."""
+
+import dagster as dg
+
+from glm_assets.defs import jobs, schedules, sensors
+from glm_assets.defs.assets import embeddings, heads, sources, submission, variants
+from glm_assets.defs.executor import step_processes
+from glm_assets.lineage.study import Study
+from glm_assets.tracking import Tracker
+
+
+def build_defs(
+    study: Study, tracker: Tracker, *, executor: dg.ExecutorDefinition = step_processes
+) -> dg.Definitions:
+    """The whole code location.
+
+    Args:
+        study: The main study in its data root.
+        tracker: Where training is tracked.
+        executor: How the steps of a run are executed.
+
+    Returns:
+        Assets, checks, jobs, sensors, the schedule and resources.
+    """
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([sources, variants, embeddings, heads, submission]),
+        jobs=[jobs.sources, jobs.embed, jobs.train, jobs.submit],
+        sensors=[
+            sensors.clinvar_release_sensor,
+            sensors.embed_sensor,
+            sensors.train_sensor,
+            sensors.submit_sensor,
+        ],
+        schedules=[schedules.weekly_sources],
+        resources={"study": study, "tracker": tracker},
+        executor=executor,
+    )

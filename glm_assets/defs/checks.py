@@ -1,0 +1,237 @@
+"""The checks of each asset: what they promise, and how a manifest or a file answers.
+
+Checks of partitioned assets carry the partitions too, so that the last chromosome does not hide the others.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from glm_assets.defs.metadata import count_table
+from glm_assets.defs.partitions import chromosomes
+from glm_assets.lineage.study import MAX_REFERENCE_MISMATCH, Study
+from glm_assets.storage.products import Manifest
+from glm_assets.storage.tables import read_part
+from glm_assets.submission.verify import verify_submission
+
+# A float32 difference that is exactly zero means that the encoder cannot tell the variant from the reference.
+MAX_ZERO_DELTAS = 0.01
+
+
+def _result(name: str, passed: bool, *, warn: bool = False, **metadata: Any) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR
+    return dg.AssetCheckResult(check_name=name, passed=passed, severity=severity, metadata=metadata)
+
+
+def _partitioned(asset: str, name: str, description: str, *, blocking: bool = False) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        name, asset=asset, description=description, blocking=blocking, partitions_def=chromosomes
+    )
+
+
+def chromosome_check(asset: str) -> dg.AssetCheckSpec:
+    """The source has every chromosome that this run expects."""
+    return dg.AssetCheckSpec(
+        "has_expected_chromosomes", asset=asset, description="Every expected chromosome is in the source."
+    )
+
+
+def chromosome_result(study: Study, manifest: Manifest) -> dg.AssetCheckResult:
+    """Answer `chromosome_check`."""
+    missing = [chrom for chrom in study.profile.chromosomes if chrom not in manifest.facts["chromosomes"]]
+    return _result("has_expected_chromosomes", not missing, missing=", ".join(missing) or "none")
+
+
+def variant_checks() -> list[dg.AssetCheckSpec]:
+    """Checks of `clinvar_variants`."""
+    asset = "clinvar_variants"
+    return [
+        _partitioned(asset, "rows_add_up", "Kept rows and drop reasons add up to the rows of the release."),
+        _partitioned(
+            asset, "known_vocabulary", "Every CLNSIG and CLNREVSTAT word is known; unknown ones are listed."
+        ),
+        _partitioned(asset, "both_classes", "There are pathogenic and benign rows."),
+    ]
+
+
+def variant_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
+    """Answer `variant_checks`."""
+    facts = manifest.facts
+    unknown = facts["unknown_words"]
+    accounted = facts["kept"] + sum(facts["dropped"].values())
+    return [
+        _result(
+            "rows_add_up",
+            accounted == facts["rows"] and facts["rows"] >= facts["records"],
+            rows=facts["rows"],
+            accounted=accounted,
+            records=facts["records"],
+        ),
+        _result("known_vocabulary", not unknown, warn=True, unknown=count_table(unknown)),
+        _result(
+            "both_classes",
+            facts["pathogenic"] > 0 and facts["benign"] > 0,
+            warn=True,
+            pathogenic=facts["pathogenic"],
+            benign=facts["benign"],
+        ),
+    ]
+
+
+def window_checks() -> list[dg.AssetCheckSpec]:
+    """Checks of `variant_windows`."""
+    asset = "variant_windows"
+    return [
+        _partitioned(
+            asset,
+            "reference_matches",
+            f"At most {MAX_REFERENCE_MISMATCH:.0%} of the rows in known sequence disagree with the reference in REF.",
+            blocking=True,
+        ),
+        _partitioned(
+            asset,
+            "windows_hold_their_alleles",
+            "In the stored windows REF stands at the variant's offset of one, ALT at that of the other.",
+            blocking=True,
+        ),
+    ]
+
+
+def window_results(study: Study, manifest: Manifest) -> list[dg.AssetCheckResult]:
+    """Answer `window_checks`; the second reads the published file back."""
+    facts = manifest.facts
+    windows = read_part(study.variant_windows(str(manifest.partition)).folder)
+    broken = windows.filter(~_allele_in_window("ref", "ref_seq") | ~_allele_in_window("alt", "var_seq")).height
+    return [
+        _result(
+            "reference_matches",
+            facts["reference_mismatch_share"] <= MAX_REFERENCE_MISMATCH
+            and (facts["reference_compared"] > 0 or facts["labelled_variants"] == 0),
+            compared=facts["reference_compared"],
+            mismatches=facts["reference_mismatches"],
+            share=facts["reference_mismatch_share"],
+        ),
+        _result("windows_hold_their_alleles", broken == 0, rows=windows.height, broken=broken),
+    ]
+
+
+def _allele_in_window(allele: str, window: str) -> pl.Expr:
+    """Whether the window shows the allele at the offset, as far as it reaches inside the window."""
+    room = pl.col(window).str.len_bytes() - pl.col("variant_offset")
+    shown = pl.col(allele).str.to_uppercase().str.slice(0, room)
+    return pl.col(window).str.slice(pl.col("variant_offset"), shown.str.len_bytes()) == shown
+
+
+def audit_check() -> dg.AssetCheckSpec:
+    """Check of `split_audit`."""
+    return dg.AssetCheckSpec(
+        "no_shared_bases",
+        asset="split_audit",
+        description="No val or test window shares a base with a train window.",
+    )
+
+
+def audit_result(study: Study, manifest: Manifest) -> dg.AssetCheckResult:
+    """Answer `audit_check`; the faithful split is known to leak, so there it only warns, with the true figure."""
+    leaking = manifest.facts["overlapping_rows"]
+    return _result(
+        "no_shared_bases",
+        leaking == 0,
+        warn=study.profile.split.rule == "faithful",
+        held_out_rows=manifest.facts["held_out_rows"],
+        overlapping_rows=leaking,
+    )
+
+
+def embedding_checks() -> list[dg.AssetCheckSpec]:
+    """Checks of `variant_embeddings`."""
+    asset = "variant_embeddings"
+    return [
+        _partitioned(asset, "finite", "Every vector is finite and none is zero."),
+        _partitioned(
+            asset, "sees_variants", f"At most {MAX_ZERO_DELTAS:.0%} of the differences are exactly zero."
+        ),
+    ]
+
+
+def embedding_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
+    """Answer `embedding_checks`."""
+    facts = manifest.facts
+    return [
+        _result(
+            "finite", facts["finite"], smallest_norm=facts["smallest_norm"], largest_norm=facts["largest_norm"]
+        ),
+        _result("sees_variants", facts["zero_delta_share"] <= MAX_ZERO_DELTAS, share=facts["zero_delta_share"]),
+    ]
+
+
+def head_check(asset: str) -> dg.AssetCheckSpec:
+    """Check of a head."""
+    return dg.AssetCheckSpec(
+        "separates_classes",
+        asset=asset,
+        description="On the validation split pathogenic variants are farther from their reference than benign ones.",
+    )
+
+
+def head_result(manifest: Manifest) -> dg.AssetCheckResult:
+    """Answer `head_check`."""
+    metrics = manifest.facts["metrics"]
+    return _result("separates_classes", metrics["cdd"] > 0, warn=True, **metrics)
+
+
+def sequence_check() -> dg.AssetCheckSpec:
+    """Check of `test_sequences`."""
+    return dg.AssetCheckSpec(
+        "taken_verbatim",
+        asset="test_sequences",
+        description="Nothing had to be changed: no lower case, byte-order mark or white space.",
+    )
+
+
+def sequence_result(manifest: Manifest) -> dg.AssetCheckResult:
+    """Answer `sequence_check`."""
+    treated = manifest.facts["treated"]
+    return _result("taken_verbatim", not any(treated.values()), warn=True, treated=count_table(treated))
+
+
+def test_vector_check() -> dg.AssetCheckSpec:
+    """Check of `test_embeddings`."""
+    return dg.AssetCheckSpec(
+        "finite", asset="test_embeddings", description="Every vector is finite and none is zero."
+    )
+
+
+def test_vector_result(manifest: Manifest) -> dg.AssetCheckResult:
+    """Answer `test_vector_check`."""
+    facts = manifest.facts
+    return _result(
+        "finite", facts["finite"], smallest_norm=facts["smallest_norm"], largest_norm=facts["largest_norm"]
+    )
+
+
+_SUBMISSION_RULES = {
+    "header": "The header is ID, emb_0000, emb_0001 and so on.",
+    "rows": "There is a row for each test sequence.",
+    "order": "The IDs are those of the test CSV, in its order.",
+    "finite": "Every number is finite.",
+    "unit_norm": "Every row has length 1.",
+}
+
+
+def submission_checks() -> list[dg.AssetCheckSpec]:
+    """Checks of `submission`."""
+    return [
+        dg.AssetCheckSpec(rule, asset="submission", description=text) for rule, text in _SUBMISSION_RULES.items()
+    ]
+
+
+def submission_results(study: Study) -> Sequence[dg.AssetCheckResult]:
+    """Answer `submission_checks` by reading the written file back."""
+    sequences = read_part(study.test_sequences().folder, ["ID"])
+    audit = verify_submission(
+        study.submission_csv, sequences, max_dimensions=study.profile.submission.max_dimensions
+    )
+    return [_result(finding.rule, finding.passed, detail=finding.detail) for finding in audit.findings]

@@ -1,0 +1,94 @@
+"""How products look in the UI: schemas, counts, figures and links as Dagster metadata."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from glm_assets.storage.products import Manifest
+from glm_assets.storage.tables import Table
+
+# Megabytes of metadata slow every page of the UI, so a larger figure is linked and not shown.
+_MAX_FIGURE_BYTES = 150_000
+_NUMERIC_DICT_ROWS = 60
+
+_TYPE_NAMES = {
+    pl.Int8: "int8",
+    pl.Int16: "int16",
+    pl.Int32: "int32",
+    pl.Int64: "int64",
+    pl.Float64: "float64",
+    pl.String: "string",
+    pl.Boolean: "bool",
+}
+
+
+def table_metadata(table: Table) -> dict[str, Any]:
+    """Definition metadata of an asset that is a table: its columns with types and meanings."""
+    columns = [
+        dg.TableColumn(column.name, type=_TYPE_NAMES[type(column.dtype)], description=column.description)
+        for column in table.columns
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns), "dagster/table_name": table.name}
+
+
+def materialized(
+    manifest: Manifest,
+    folder: Path,
+    *,
+    checks: Sequence[dg.AssetCheckResult] = (),
+    links: Mapping[str, str] | None = None,
+) -> dg.MaterializeResult:
+    """Report a finished product to Dagster.
+
+    Args:
+        manifest: The product's manifest.
+        folder: Where it lies.
+        checks: Results of the asset's checks.
+        links: Name to URL.
+
+    Returns:
+        The result, with the manifest's data version, facts and figures.
+    """
+    metadata: dict[str, Any] = {
+        "reused": dg.MetadataValue.bool(manifest.reused),
+        "folder": dg.MetadataValue.path(folder),
+        "created": manifest.created,
+        "input_digest": manifest.input_digest[:16],
+    }
+    metadata |= {name: _value(fact) for name, fact in manifest.facts.items() if fact is not None}
+    if "rows" in manifest.facts:
+        metadata["dagster/row_count"] = manifest.facts["rows"]
+    metadata |= {name: dg.MetadataValue.url(url) for name, url in (links or {}).items()}
+    metadata |= {Path(name).stem: _figure(folder / name) for name in manifest.files if name.endswith(".png")}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(manifest.data_version), metadata=metadata, check_results=checks
+    )
+
+
+def count_table(counts: Mapping[str, Any]) -> dg.MetadataValue:
+    """A mapping of names to numbers as a table, largest first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_NUMERIC_DICT_ROWS]
+    records = [dg.TableRecord({"name": name, "count": count}) for name, count in ordered]
+    schema = dg.TableSchema(columns=[dg.TableColumn("name"), dg.TableColumn("count", type="int")])
+    return dg.MetadataValue.table(records=records, schema=schema)
+
+
+def _value(fact: Any) -> Any:
+    if isinstance(fact, dict) and fact and all(isinstance(number, int) for number in fact.values()):
+        return count_table(fact)
+    if isinstance(fact, dict | list):
+        return dg.MetadataValue.json(fact)
+    return fact
+
+
+def _figure(path: Path) -> dg.MetadataValue:
+    content = path.read_bytes()
+    if len(content) > _MAX_FIGURE_BYTES:
+        return dg.MetadataValue.path(path)
+    return dg.MetadataValue.md(
+        f"![{path.stem}](data:image/png;base64,{base64.b64encode(content).decode('ascii')})"
+    )

@@ -1,0 +1,36 @@
+"""Pools and tags: what marks an asset as work for a GPU."""
+
+from typing import Any, TypedDict
+
+GPU_POOL = "gpu"
+# Run tags: asset tags do not become run tags, so jobs carry this one for the run queue's limit.
+GPU_RUN_TAGS = {"glm/resource": "gpu"}
+
+
+class GpuWork(TypedDict):
+    """The three independent things that GPU work is: throttle, placement and selection."""
+
+    pool: str
+    op_tags: dict[str, Any]
+    tags: dict[str, str]
+
+
+def gpu_work(count: int = 1) -> GpuWork:
+    """Arguments of `@dg.asset` for a step that needs GPUs.
+
+    Args:
+        count: GPUs of one step.
+
+    Returns:
+        The pool that limits concurrent steps, the tags by which Kubernetes and Ray place them, and the asset tag
+        by which people select them (`tag:glm/resource=gpu`).
+    """
+    limits = {"resources": {"limits": {"nvidia.com/gpu": count}}}
+    return GpuWork(
+        pool=GPU_POOL,
+        op_tags={
+            "dagster-k8s/config": {"container_config": limits},
+            "dagster-ray/config": {"num_gpus": count},
+        },
+        tags=GPU_RUN_TAGS,
+    )

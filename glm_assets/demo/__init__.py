@@ -1,0 +1,1 @@
+"""A small synthetic copy of the directories of NCBI, made deterministically."""

@@ -1,0 +1,1 @@
+"""Genomic language models as encoders of windows."""

@@ -1,0 +1,142 @@
+"""What an encoder is: its specification, and how windows and pairs of windows become vectors.
+
+A new model subclasses `Encoder`, sets `spec`, `device_name` and `batch_tokens`, and writes `embed_batch`; lengths,
+batches and pairs are dealt with here. No model lives here and torch is not imported.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glm_assets.errors import EncoderError
+from glm_assets.storage.atomic import digest_of
+
+PADDING = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec:
+    """Everything that defines a vector, and nothing that does not.
+
+    Batch size, device and library versions are absent on purpose: they change rounding at most, and a product's
+    manifest records them.
+
+    Attributes:
+        name: Registry name.
+        revision: SHA-256 of the weights file.
+        layer: Path of the hooked submodule, such as `blocks.25.mlp.l3`.
+        pooling: Name of the pooling over positions.
+        dimension: Length of a vector.
+        context: Longest window in bases.
+        dtype: Type of the computation, `float32` or `bfloat16`.
+        needs: What the machine must offer, such as `fp8`.
+        extras: Further values that the numbers depend on.
+    """
+
+    name: str
+    revision: str
+    layer: str
+    pooling: str
+    dimension: int
+    context: int
+    dtype: str
+    needs: tuple[str, ...] = ()
+    extras: Mapping[str, bool | int | str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The specification as JSON-able values."""
+        return asdict(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 hex digest of the specification: vectors of equal fingerprints are comparable."""
+        return digest_of(self.as_dict())
+
+
+class Encoder(ABC):
+    """A genomic language model that turns windows into pooled vectors.
+
+    Attributes:
+        spec: What its vectors are.
+        device_name: Where it computes, for people.
+        batch_tokens: Bases in one forward pass, at most (a longer single window is a batch of its own).
+    """
+
+    spec: EncoderSpec
+    device_name: str
+    batch_tokens: int
+
+    @abstractmethod
+    def embed_batch(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pooled vectors of one batch.
+
+        Args:
+            windows: (b, L) ASCII bytes, upper case, without padding.
+
+        Returns:
+            (b, dimension) float32.
+        """
+
+    def embed(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pooled vectors of windows of any lengths.
+
+        Sequences of equal length share batches and none is ever padded inside the model, so a vector does not
+        depend on what else is embedded with it.
+
+        Args:
+            windows: (n, L) ASCII bytes, upper case; shorter sequences are padded on the right with zero bytes.
+
+        Returns:
+            (n, dimension) float32, in the order of the rows.
+
+        Raises:
+            EncoderError: A sequence is empty or longer than the encoder's context.
+        """
+        lengths = np.count_nonzero(windows != PADDING, axis=1)
+        self._check_lengths(lengths)
+        vectors = np.empty((len(windows), self.spec.dimension), np.float32)
+        for length in np.unique(lengths):
+            rows = np.flatnonzero(lengths == length)
+            while rows.size:
+                # Read anew each time: an encoder lowers it when its device runs out of memory.
+                batch = rows[: max(1, self.batch_tokens // int(length))]
+                vectors[batch] = self.embed_batch(windows[batch, :length])
+                rows = rows[batch.size :]
+        return vectors
+
+    def embed_pairs(
+        self, ref: NDArray[np.uint8], var: NDArray[np.uint8], offset: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Vectors of reference windows and what the variants add to them.
+
+        Rows with the same reference window share its vector. This default makes two independent forward passes; an
+        encoder that shares the prefix of a pair overrides it.
+
+        Args:
+            ref: (n, L) reference windows, ASCII bytes.
+            var: (n, L) variant windows.
+            offset: (n,) 0-based index of the variant in its window; the default has no use for it.
+
+        Returns:
+            The reference vectors and the differences variant - reference, both (n, dimension) float32.
+        """
+        del offset
+        distinct, rows = np.unique(ref, axis=0, return_inverse=True)
+        ref_vectors = self.embed(distinct)[rows.reshape(-1)]
+        return ref_vectors, self.embed(var) - ref_vectors
+
+    def _check_lengths(self, lengths: NDArray[np.integer]) -> None:
+        if lengths.size and lengths.min() == 0:
+            raise EncoderError(f"sequence {int(lengths.argmin())} is empty", expected="at least one base")
+        if lengths.size and lengths.max() > self.spec.context:
+            raise EncoderError(
+                f"sequence {int(lengths.argmax())} has {int(lengths.max())} bases",
+                expected=f"at most {self.spec.context}, the context of encoder {self.spec.name}",
+                fix="shorten windows.length, or choose an encoder with a longer context",
+            )

@@ -1,0 +1,78 @@
+"""The demo's weights: a deterministic, untrained model of the 7B model's layer plan, tiny enough for a CPU.
+
+It is no language model; its vectors are random features of a sequence, which is enough to exercise every step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from glm_assets.encoders.device import CPU
+from glm_assets.encoders.evo2 import build_model
+from glm_assets.encoders.evo2_config import DEMO, model_config
+from glm_assets.storage.atomic import atomic_path, digest_of
+
+DEMO_LAYERS = 26  # up to the hooked block 25; nothing deeper is ever run
+_SEED = "1"
+
+
+def demo_recipe() -> str:
+    """Digest of what the demo's weights are a function of; it names their file."""
+    return digest_of({"config": model_config(DEMO), "layers": DEMO_LAYERS, "seed": _SEED})
+
+
+def make_demo_checkpoint(dest: Path) -> None:
+    """Write the demo's weights, and its configuration beside them as `<stem>.yml`.
+
+    The same bytes come out every time. The file is in the layout of the published checkpoints (`column_split`: vtx
+    permutes the attention rows while loading), so the state dict of a loaded model must not be saved in its place.
+
+    Args:
+        dest: The `.pt` file to write.
+    """
+    import torch
+
+    config = model_config(DEMO) | {
+        "num_layers": DEMO_LAYERS,
+        "use_flash_attn": False,
+        "use_fp8_input_projections": False,
+    }
+    model = build_model(config, CPU)
+    model.to_bfloat16_except_pr_lc(to_float32=True)
+    buffers = dict(model.named_buffers())
+    state = {
+        name: value if name in buffers else torch.from_numpy(_draw(name, tuple(value.shape))).to(value.dtype)
+        for name, value in model.state_dict().items()
+    }
+    with atomic_path(dest.with_suffix(".yml")) as temporary:
+        temporary.write_text(yaml.safe_dump(config), encoding="utf-8")
+    # Given a path, torch.save would write the temporary file's name into the archive.
+    with atomic_path(dest) as temporary, temporary.open("wb") as stream:
+        torch.save(state, stream)
+
+
+def _draw(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Draw a parameter from a generator that depends on its name only.
+
+    The scales keep activations near one: vtx's own initialisation of the poles overflows (exp of a positive number
+    times the position), and its other parts shrink the signal.
+    """
+    key = hashlib.sha256(f"{_SEED}:{name}".encode()).digest()[:8]
+    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
+    if name.endswith("log_poles"):
+        return -(0.5 * generator.random(shape) + 1e-3)
+    if name.endswith(".scale"):
+        return np.ones(shape)
+    normal = generator.standard_normal(shape)
+    if name.endswith((".residues", ".bias")):
+        return 0.1 * normal
+    if name.endswith(("embedding_layer.weight", ".D")):
+        return normal
+    return normal / math.sqrt(shape[-1])

@@ -1,0 +1,42 @@
+"""Which device an encoder computes on, found out without loading torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from glm_assets.errors import EncoderError
+
+CPU = "cpu"
+
+
+def resolve_device(device: str) -> str:
+    """Name the device that a setting means.
+
+    `auto` is the first NVIDIA GPU where the machine shows one (and `CUDA_VISIBLE_DEVICES` does not hide it), else
+    the CPU. The device files are looked at instead of asking torch, because a step whose product is already there
+    must not spend seconds on importing it.
+
+    Args:
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Returns:
+        `cpu` or `cuda:N`.
+
+    Raises:
+        EncoderError: The name is none of these.
+    """
+    if device == "auto":
+        return "cuda:0" if _has_nvidia_gpu() else CPU
+    if device == "cuda":
+        return "cuda:0"
+    if device == CPU or re.fullmatch(r"cuda:\d+", device):
+        return device
+    raise EncoderError(f"unknown device {device!r}", expected="auto, cpu, cuda or cuda:N", fix="set GLM_DEVICE")
+
+
+def _has_nvidia_gpu(device_files: Path = Path("/dev")) -> bool:
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1", "NoDevFiles"):
+        return False
+    return any(device_files.glob("nvidia[0-9]*"))

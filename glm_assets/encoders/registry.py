@@ -1,0 +1,95 @@
+"""The encoders by name.
+
+A new model adds one entry: how its specification is made (cheap, without torch) and how it is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from glm_assets.encoders.base import Encoder, EncoderSpec
+from glm_assets.encoders.device import resolve_device
+from glm_assets.encoders.evo2 import Evo2Encoder
+from glm_assets.encoders.evo2_config import EVO2_MODELS, evo2_spec
+from glm_assets.errors import EncoderError
+
+
+@dataclass(frozen=True)
+class Family:
+    """How encoders of one kind are described and loaded.
+
+    Attributes:
+        spec: Makes the specification from a name and options.
+        load: Makes the encoder from the specification, weights and machine.
+    """
+
+    spec: Callable[..., EncoderSpec]
+    load: Callable[..., Encoder]
+
+
+_EVO2 = Family(spec=evo2_spec, load=Evo2Encoder)
+
+ENCODERS: dict[str, Family] = dict.fromkeys(EVO2_MODELS, _EVO2)
+
+
+def encoder_spec(
+    name: str,
+    *,
+    revision: str,
+    layer: str,
+    pooling: str = "mean",
+    device: str = "auto",
+    **options: bool | int | str,
+) -> EncoderSpec:
+    """Say what an encoder's vectors will be, without loading it or torch.
+
+    Args:
+        name: A key of `ENCODERS`.
+        revision: SHA-256 of the weights file, from `resolve_weights`.
+        layer: The submodule whose output is pooled, such as `blocks.25.mlp.l3`.
+        pooling: A key of `POOLINGS`.
+        device: `auto`, `cpu` or `cuda:N`; it decides the type of the computation.
+        options: What the family offers besides; for Evo2 `fp8` and `cast_all_bf16`.
+
+    Raises:
+        EncoderError: The name, layer, pooling or device is unknown, or this machine lacks what the model needs.
+    """
+    family = _family(name)
+    device = resolve_device(device)
+    return family.spec(name, revision=revision, layer=layer, pooling=pooling, device=device, **options)
+
+
+def make_encoder(
+    spec: EncoderSpec,
+    *,
+    weights: Path,
+    device: str = "auto",
+    batch_tokens: int | None = None,
+    cpu_threads: int = 1,
+) -> Encoder:
+    """Load the encoder that a specification describes.
+
+    Args:
+        spec: From `encoder_spec`, for the same device.
+        weights: The weights file whose SHA-256 is the specification's revision.
+        device: `auto`, `cpu` or `cuda:N`.
+        batch_tokens: Bases in one forward pass; a value that suits the device by default.
+        cpu_threads: torch threads of this process when on a CPU.
+
+    Raises:
+        EncoderError: The weights do not fit, or the layer or device does not exist.
+    """
+    load = _family(spec.name).load
+    device = resolve_device(device)
+    return load(spec, weights=weights, device=device, batch_tokens=batch_tokens, cpu_threads=cpu_threads)
+
+
+def _family(name: str) -> Family:
+    try:
+        return ENCODERS[name]
+    except KeyError:
+        raise EncoderError(
+            f"unknown encoder {name!r}", expected=f"one of {', '.join(ENCODERS)}", fix="set encoder.name"
+        ) from None

@@ -1,0 +1,134 @@
+"""Where an encoder's weights come from: made on the spot, a local file, or a revision on Hugging Face.
+
+Whatever the source, the result names one local file and its SHA-256, which is the encoder's revision from then on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from glm_assets.encoders.demo import demo_recipe, make_demo_checkpoint
+from glm_assets.encoders.evo2_config import DEMO, EVO2_MODELS
+from glm_assets.encoders.hub import fetch_from_hub, recorded_commit
+from glm_assets.errors import EncoderError, IntegrityError, OfflineError
+from glm_assets.storage.atomic import write_json
+from glm_assets.storage.products import FileRecord
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """A weights file that is there.
+
+    Attributes:
+        path: The file.
+        sha256: Of its bytes.
+        size: In bytes.
+        revision: The commit on Hugging Face, the demo's recipe, or `local`.
+        source: Where it came from, for people.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+    revision: str
+    source: str
+
+
+def resolve_weights(
+    name: str,
+    *,
+    local_file: Path | None,
+    folder: Path,
+    offline: bool,
+    progress: Progress,
+    revision: str = "main",
+    expected_sha256: str | None = None,
+) -> WeightsInfo:
+    """Bring an encoder's weights to this machine and say what they are.
+
+    A Hugging Face revision is resolved to a commit when it is first downloaded; from then on that file is used
+    without asking the network again, so `main` does not drift under finished products.
+
+    Args:
+        name: Registry name of the encoder.
+        local_file: Use this file; nothing is downloaded.
+        folder: Where made and downloaded weights are kept, and checksums remembered.
+        offline: Refuse to download.
+        progress: Called with a line now and then.
+        revision: Branch, tag or commit on Hugging Face.
+        expected_sha256: Refuse weights with another checksum.
+
+    Raises:
+        EncoderError: The local file does not exist, or nothing is known about where `name` is published.
+        OfflineError: A download is needed; the message says which file to put where.
+        DownloadError: Hugging Face cannot be reached or lacks the file.
+        IntegrityError: The checksum differs from the expected or the published one.
+    """
+    if local_file is not None:
+        path, found, source = _local(local_file), "local", f"file {local_file}"
+    elif name == DEMO:
+        path, found, source = _demo(folder, progress), demo_recipe()[:16], "generated"
+    else:
+        path, found, source = _published(name, revision, folder, offline=offline, progress=progress)
+    sha256 = _remembered_digest(path, folder, progress)
+    if expected_sha256 and sha256 != expected_sha256.lower():
+        raise IntegrityError(
+            f"{path} has SHA-256 {sha256}",
+            expected=expected_sha256,
+            fix="remove the file so that it is fetched again, or correct the expected checksum",
+        )
+    return WeightsInfo(path, sha256, path.stat().st_size, found, source)
+
+
+def _local(path: Path) -> Path:
+    if not path.is_file():
+        raise EncoderError(f"the weights file {path} does not exist", fix="set GLM_CHECKPOINT to an existing file")
+    return path
+
+
+def _demo(folder: Path, progress: Progress) -> Path:
+    path = folder / f"demo-{demo_recipe()[:16]}.pt"
+    if not path.is_file():
+        progress(f"making the demo's weights, {path}")
+        make_demo_checkpoint(path)
+    return path
+
+
+def _published(
+    name: str, revision: str, folder: Path, *, offline: bool, progress: Progress
+) -> tuple[Path, str, str]:
+    """Path, commit and description of a published checkpoint."""
+    model = EVO2_MODELS.get(name)
+    if model is None or model.repo is None:
+        raise EncoderError(f"nothing is known about where the weights of {name!r} are published")
+    commit = recorded_commit(folder, name, revision)
+    path = folder / f"{name}-{commit}.pt"
+    if commit is None or not path.is_file():
+        if offline:
+            raise OfflineError(
+                f"the weights of {name} (revision {revision}) are not here and GLM_OFFLINE forbids fetching them",
+                expected=f"the file {name}.pt of https://huggingface.co/{model.repo}",
+                fix=f"download it elsewhere, put it at {folder / name}.pt and set GLM_CHECKPOINT to that path",
+            )
+        path, commit = fetch_from_hub(name, model.repo, revision, folder, progress)
+    return path, commit, f"https://huggingface.co/{model.repo} at {commit}"
+
+
+def _remembered_digest(path: Path, folder: Path, progress: Progress) -> str:
+    """SHA-256 of a file, remembered by size and modification time: a 14 GB file takes a while to hash."""
+    path = path.resolve()
+    memory = folder / "digests" / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.json"
+    if memory.is_file():
+        record = FileRecord(**json.loads(memory.read_text(encoding="utf-8")))
+        if record.holds(path):
+            return record.sha256
+    progress(f"computing the SHA-256 of {path} ({path.stat().st_size / 1e9:.1f} GB)")
+    record = FileRecord.of(path)
+    write_json(memory, asdict(record))
+    return record.sha256

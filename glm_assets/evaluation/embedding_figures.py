@@ -1,0 +1,63 @@
+"""How far variants move their windows' vectors before any head is trained: distances and a figure by label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glm_assets.evaluation.figures import BENIGN, PATHOGENIC, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BINS = 50
+_CLASSES = ((0, "benign", BENIGN), (1, "pathogenic", PATHOGENIC))
+
+
+def pair_distances(ref: NDArray[np.float32], delta: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosine distance between each reference vector and its variant's.
+
+    It is half the squared distance of the normalised vectors: 1 - cosine would round every distance below 6e-8 to
+    nothing in float32.
+
+    Args:
+        ref: (n, dimension) reference vectors.
+        delta: (n, dimension) differences variant - reference.
+
+    Returns:
+        (n,) float32 in [0, 2].
+    """
+    return 0.5 * np.square(_normalised(ref) - _normalised(ref + delta)).sum(axis=1)
+
+
+def plot_pair_distances(distances: NDArray[np.float32], label: NDArray[np.integer]) -> Figure:
+    """Histogram of the logarithm of the distances, one outline for each label.
+
+    Args:
+        distances: (n,) as `pair_distances` returns them; those that are exactly zero are counted in the title.
+        label: (n,) 1 pathogenic, 0 benign.
+    """
+    figure = new_figure()
+    axes = figure.subplots()
+    positive = distances > 0
+    if positive.any():
+        logs = np.log10(distances[positive])
+        edges = np.linspace(logs.min(), logs.max() + 1e-6, _BINS + 1).tolist()
+        for value, name, colour in _CLASSES:
+            own = np.log10(distances[positive & (label == value)])
+            if own.size:
+                axes.hist(own, edges, histtype="step", color=colour, label=f"{name} ({own.size:,})")
+                axes.axvline(float(np.median(own)), color=colour, linestyle=":")
+        axes.legend(frameon=False)
+    zero = int(np.count_nonzero(~positive))
+    axes.set_title(f"{len(distances):,} variants, {zero:,} with distance zero; dotted: medians", fontsize=10)
+    axes.set_xlabel("cosine distance of reference and variant (log10)")
+    axes.set_ylabel("variants")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,0 +1,1 @@
+"""Bytes, contigs, windows and intervals: numpy in, numpy out."""

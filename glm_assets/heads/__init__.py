@@ -1,0 +1,1 @@
+"""The Siamese heads: networks, losses, recipes, warm starts and soups."""

@@ -1,0 +1,272 @@
+"""Training one head from its recipe to its souped checkpoint. torch is imported when a training starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glm_assets.errors import CheckpointError, MissingUpstreamError
+from glm_assets.heads.data import HeadData
+from glm_assets.heads.files import HISTORY_FILE, MODEL_FILE, SUMMARIES_FOLDER, weights_file
+from glm_assets.heads.metrics import Contrast
+from glm_assets.heads.recipes import HeadRecipe
+from glm_assets.heads.summaries import write_summaries
+from glm_assets.storage.atomic import digest_of, file_digest, write_json
+from glm_assets.tracking import TrackedRun
+
+if TYPE_CHECKING:
+    import torch
+
+    from glm_assets.heads.networks import Head
+    from glm_assets.heads.soup import Soup
+    from glm_assets.heads.task import HeadTask
+    from glm_assets.training.checkpoints import CheckpointFolder, EpochRecord
+
+
+@dataclass(frozen=True)
+class HeadResult:
+    """What a training gave.
+
+    Attributes:
+        recipe: What it followed.
+        metrics: Validation figures of the soup, which is what `model.safetensors` holds.
+        history: Per epoch its learning rate, training loss and terms, validation figures, checkpoint digest and
+            whether the checkpoint was kept; JSON values.
+        soup: Its validation figures, ingredients and steps; JSON values.
+        parameters: Parameters of the head.
+        warm_started: Tensors taken over from the teacher.
+        teacher_sha256: Digest of the teacher's weights, or None.
+        val_distance: Distances of the validation pairs under the soup, (n,) in their order.
+    """
+
+    recipe: HeadRecipe
+    metrics: Contrast
+    history: list[dict[str, Any]]
+    soup: dict[str, Any]
+    parameters: int
+    warm_started: int
+    teacher_sha256: str | None
+    val_distance: NDArray[np.float32]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All but the distances as JSON values, for `meta.json`."""
+        return {
+            "recipe": self.recipe.as_dict(),
+            "metrics": self.metrics.as_dict(),
+            "history": self.history,
+            "soup": self.soup,
+            "parameters": self.parameters,
+            "warm_started": self.warm_started,
+            "teacher_sha256": self.teacher_sha256,
+        }
+
+
+def train_head(
+    recipe: HeadRecipe,
+    data: HeadData,
+    teacher: Path | None,
+    work: Path,
+    out: Path,
+    *,
+    device: str,
+    run: TrackedRun,
+    progress: Callable[[str], None],
+) -> HeadResult:
+    """Train a head, soup its checkpoints and write the result.
+
+    A killed training goes on from its last finished epoch when called again with the same arguments, and ends with
+    the same weights. `out` receives `model.safetensors` (the soup), `history.json` and the folder `summaries`.
+
+    Args:
+        recipe: What to train and how.
+        data: Training and validation pairs.
+        teacher: Folder or file of the head it is distilled from; None only if the recipe has no teacher.
+        work: Folder for the epochs' checkpoints, kept between attempts.
+        out: Folder for the result.
+        device: `cpu` or `cuda:N`.
+        run: Receives parameters, the epochs' figures, the soup and the JSON files.
+        progress: Told the newest figures every few seconds.
+
+    Raises:
+        MissingUpstreamError: The recipe's teacher is absent.
+        CheckpointError: The teacher is another head, or `work` belongs to another training.
+        GlmError: The vectors have another width than the recipe, or the loss is no longer finite.
+    """
+    import torch
+
+    from glm_assets.heads.networks import parameter_count
+    from glm_assets.heads.weights import write_state
+    from glm_assets.training.seeding import seeded
+
+    teacher_file = _teacher_file(recipe, teacher)
+    teacher_sha256 = file_digest(teacher_file) if teacher_file else None
+    run.log_params(
+        _flat(recipe.as_dict()) | {"device": device, "rows.train": len(data.train), "rows.val": len(data.val)}
+    )
+    with seeded(recipe.seed), _tf32(device):
+        task, copied = _prepare(recipe, data, teacher_file, torch.device(device))
+        key = digest_of([recipe.as_dict(), data.train.digest(), data.val.digest(), teacher_sha256])
+        checkpoints, history = _fit(task, work, key, run, progress)
+        best = _evaluate_best(task, checkpoints, history)
+        soup = _make_soup(task, checkpoints, history)
+        progress(f"soup of {len(soup.ingredients)} checkpoints: score {soup.score:.4f}")
+        val_distance = task.val_distances()
+    write_state(task.model, out / MODEL_FILE)
+    kept = {record.epoch for record in checkpoints.kept(history)}
+    metrics = task.contrast_of(val_distance)
+    result = HeadResult(
+        recipe=recipe,
+        metrics=metrics,
+        history=[asdict(record) | {"kept": record.epoch in kept} for record in history],
+        soup=metrics.as_dict() | soup.as_dict(),
+        parameters=parameter_count(task.model),
+        warm_started=copied,
+        teacher_sha256=teacher_sha256,
+        val_distance=val_distance,
+    )
+    _report(result, best, out, run)
+    return result
+
+
+def _teacher_file(recipe: HeadRecipe, teacher: Path | None) -> Path | None:
+    if recipe.teacher is None:
+        return None
+    fix = f"train head {recipe.teacher} first"
+    if teacher is None:
+        raise MissingUpstreamError(f"head {recipe.version} was given no teacher {recipe.teacher}", fix=fix)
+    try:
+        return weights_file(teacher)
+    except MissingUpstreamError as error:
+        raise MissingUpstreamError(f"teacher {recipe.teacher}: {error.problem}", fix=fix) from error
+
+
+def _prepare(
+    recipe: HeadRecipe, data: HeadData, teacher_file: Path | None, device: torch.device
+) -> tuple[HeadTask, int]:
+    """Build student and teacher; returns the task and the number of tensors copied."""
+    from glm_assets.heads.networks import Head
+    from glm_assets.heads.task import HeadTask
+    from glm_assets.heads.warm_start import warm_start
+    from glm_assets.heads.weights import read_head
+
+    if data.train.dim != recipe.shape.in_dim:
+        raise CheckpointError(
+            f"the embeddings have {data.train.dim} dimensions", expected=f"{recipe.shape.in_dim}, as in the recipe"
+        )
+    student = Head(recipe.shape, recipe.dropout)
+    teacher = read_head(teacher_file) if teacher_file else None
+    if teacher:
+        _require_fitting_teacher(recipe, teacher)
+    copied = warm_start(student, teacher.state_dict()) if teacher and recipe.warm_start else []
+    return HeadTask(student.to(device), teacher.to(device) if teacher else None, recipe, data, device), len(copied)
+
+
+def _require_fitting_teacher(recipe: HeadRecipe, teacher: Head) -> None:
+    found = (teacher.shape.version, teacher.shape.in_dim, teacher.shape.out_dim)
+    expected = (recipe.teacher, recipe.shape.in_dim, recipe.shape.out_dim)
+    if found != expected:
+        raise CheckpointError(
+            f"teacher is a {found[0]} from {found[1]} to {found[2]} dimensions",
+            expected=f"{expected[0]} from {expected[1]} to {expected[2]}",
+            fix="give both heads the same input and output width and train the teacher again",
+        )
+
+
+def _fit(
+    task: HeadTask, work: Path, key: str, run: TrackedRun, progress: Callable[[str], None]
+) -> tuple[CheckpointFolder, list[EpochRecord]]:
+    from glm_assets.training.checkpoints import CheckpointFolder
+    from glm_assets.training.loop import LoopSettings, fit
+
+    recipe = task.recipe
+    checkpoints = CheckpointFolder(work, key=key, keep=recipe.keep)
+    settings = LoopSettings(
+        recipe.epochs, recipe.learning_rate, recipe.min_learning_rate, recipe.weight_decay, recipe.clip_norm
+    )
+
+    def track(record: EpochRecord) -> None:
+        train = {f"train/{name}": value for name, value in record.train.items()}
+        val = {f"val/{name}": value for name, value in record.validation.items()}
+        run.log_epoch(record.epoch, {"learning_rate": record.learning_rate, **train, **val})
+
+    return checkpoints, fit(task, settings, checkpoints, on_epoch=track, progress=progress)
+
+
+def _evaluate_best(task: HeadTask, checkpoints: CheckpointFolder, history: list[EpochRecord]) -> dict[str, float]:
+    """Figures of the best single epoch, read back from its checkpoint."""
+    from glm_assets.heads.weights import read_state
+
+    best = checkpoints.kept(history)[0]
+    task.model.load_state_dict(read_state(checkpoints.weights(best.epoch)))
+    return task.validate(best.epoch) | {"epoch": best.epoch}
+
+
+def _make_soup(task: HeadTask, checkpoints: CheckpointFolder, history: list[EpochRecord]) -> Soup:
+    """Soup the kept checkpoints and leave the soup in the model."""
+    from functools import partial
+
+    from glm_assets.heads.soup import Candidate, State, greedy_soup
+    from glm_assets.heads.weights import read_state
+
+    def score(state: State) -> float:
+        task.model.load_state_dict(state)
+        return task.contrast_of(task.val_distances()).score
+
+    candidates = [
+        Candidate(record.epoch, record.score, partial(read_state, checkpoints.weights(record.epoch)))
+        for record in checkpoints.kept(history)
+    ]
+    soup = greedy_soup(candidates, task.recipe.soup, score)
+    task.model.load_state_dict(soup.state)
+    return soup
+
+
+def _report(result: HeadResult, best: dict[str, float], out: Path, run: TrackedRun) -> None:
+    """Write the JSON files and hand the outcome to the tracker."""
+    write_json(out / HISTORY_FILE, result.history)
+    summaries = write_summaries(
+        out / SUMMARIES_FOLDER,
+        result.recipe.version,
+        history=result.history,
+        best=best,
+        soup=result.soup,
+    )
+    run.log_metrics({f"soup/{name}": value for name, value in result.metrics.as_dict().items()})
+    run.set_tags(
+        {
+            "parameters": str(result.parameters),
+            "soup_ingredients": ", ".join(
+                f"{item['epoch']}: {item['weight']:.4f}" for item in result.soup["ingredients"]
+            ),
+        }
+    )
+    for path in [out / HISTORY_FILE, *summaries]:
+        run.log_artifact(path, "training")
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one level, keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {prefix + key: item}
+    return flat
+
+
+@contextmanager
+def _tf32(device: str) -> Iterator[None]:
+    """Let a GPU multiply float32 matrices in TF32 for the block, as the original does; a CPU is left alone."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    if device.startswith("cuda"):
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,113 @@
+"""Bringing vectors up to date, and reading them back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from glm_assets.encoders.base import Encoder
+from glm_assets.encoders.embed import EmbedReport, embed_sequences, embed_variants, read_vectors
+from glm_assets.encoders.registry import make_encoder
+from glm_assets.encoders.summary import VectorSummary, summarise_sequences, summarise_vectors
+from glm_assets.evaluation.embedding_figures import pair_distances, plot_pair_distances
+from glm_assets.evaluation.figures import save_figure
+from glm_assets.lineage.study import Study
+from glm_assets.storage.embeddings import EmbeddingStore
+from glm_assets.storage.products import Facts, Manifest, Product
+from glm_assets.storage.schemas import TEST_EMBEDDINGS, VARIANT_EMBEDDINGS
+from glm_assets.storage.tables import PART, read_part
+
+Progress = Callable[[str], None]
+
+
+def load_encoder(study: Study) -> Encoder:
+    """Load the study's encoder onto its device."""
+    return make_encoder(
+        study.encoder_spec,
+        weights=Path(study.checkpoint().facts["path"]),
+        device=study.settings.device,
+        batch_tokens=study.profile.encoder.batch_tokens,
+        cpu_threads=study.settings.cpu_threads,
+    )
+
+
+def make_variant_embeddings(study: Study, chrom: str, progress: Progress) -> Manifest:
+    """Embed the windows of one chromosome that the store lacks, and write its index."""
+    product = study.variant_embeddings(chrom)
+
+    def build(work: Path) -> Facts:
+        windows = read_part(study.variant_windows(chrom).folder)
+        encoder, store = load_encoder(study), study.store()
+        index, report = embed_variants(
+            windows,
+            encoder,
+            store,
+            study.profile.windows.model_dump(),
+            shard_rows=study.profile.encoder.shard_rows,
+            progress=progress,
+        )
+        VARIANT_EMBEDDINGS.write(index, work / PART)
+        summary = summarise_vectors(index, store)
+        save_figure(
+            plot_pair_distances(_distances(index, store), windows["label"].to_numpy()), work / "distances.png"
+        )
+        return _facts(encoder, report, summary, store)
+
+    return product.make(build, still_whole=lambda: _has_vectors(study, product))
+
+
+def make_test_embeddings(study: Study, progress: Progress) -> Manifest:
+    """Embed the test sequences that the store lacks, and write their index."""
+    product = study.test_embeddings()
+
+    def build(work: Path) -> Facts:
+        sequences = read_part(study.test_sequences().folder)
+        encoder, store = load_encoder(study), study.store()
+        keys, report = embed_sequences(
+            sequences["seq"], encoder, store, shard_rows=study.profile.encoder.shard_rows, progress=progress
+        )
+        TEST_EMBEDDINGS.write(sequences.select("ID", keys), work / PART)
+        return _facts(encoder, report, summarise_sequences(keys, store), store)
+
+    return product.make(build, still_whole=lambda: _has_vectors(study, product))
+
+
+def read_embeddings(study: Study, chrom: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Reference vectors and differences of a chromosome's windows, each (n, dimension), in the rows' order."""
+    return read_vectors(read_part(study.variant_embeddings(chrom).folder, ["key"]), study.store())
+
+
+def _has_vectors(study: Study, product: Product) -> bool:
+    """Whether the store still holds every vector of a finished index; a damaged shard counts as lost."""
+    return not study.store().missing(read_part(product.folder, ["key"])["key"]).any()
+
+
+def _distances(index: pl.DataFrame, store: EmbeddingStore) -> NDArray[np.float32]:
+    blocks = [pair_distances(*read_vectors(block, store)) for block in index.iter_slices(8192)]
+    return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+
+
+def _facts(encoder: Encoder, report: EmbedReport, summary: VectorSummary, store: EmbeddingStore) -> Facts:
+    figures: Mapping[str, Any] = {
+        "rows": report.rows,
+        "cache_hits": report.cache_hits,
+        "distinct_references": report.distinct_references,
+        "windows_computed": report.windows_computed,
+        "seconds": round(report.seconds, 2),
+        "windows_per_second": round(report.windows_per_second, 2),
+        "tokens_per_second": round(report.tokens_per_second),
+        "device": report.device,
+        "finite": summary.finite,
+        "zero_delta_share": summary.zero_delta_share,
+        "smallest_norm": summary.norm_min,
+        "largest_norm": summary.norm_max,
+        "relative_delta_median": summary.relative_delta_median,
+        "damaged_shards_set_aside": store.damaged,
+        "fingerprint": encoder.spec.fingerprint,
+    }
+    return dict(figures)

@@ -1,0 +1,28 @@
+"""The heads' recipes as a profile scales them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from glm_assets.heads.recipes import ORIGINAL_RECIPES, HeadRecipe
+from glm_assets.heads.shapes import Version
+from glm_assets.profiles.profile import Profile
+
+
+def head_recipe(profile: Profile, name: str, dimension: int) -> HeadRecipe:
+    """The recipe of one head.
+
+    Args:
+        profile: Gives widths, epochs, batch size and seed.
+        name: `head_v0` to `head_v3`.
+        dimension: Width of the encoder's vectors.
+    """
+    version = cast("Version", name.removeprefix("head_"))
+    scale = profile.heads[version]
+    return ORIGINAL_RECIPES[version].scaled(
+        in_dim=dimension,
+        widths=scale.widths,
+        epochs=scale.epochs,
+        batch_size=scale.batch_size,
+        seed=profile.seed,
+    )

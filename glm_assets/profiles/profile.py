@@ -1,0 +1,191 @@
+"""The keys of a profile, their types and allowed values, and how a profile is read."""
+
+from __future__ import annotations
+
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from glm_assets.errors import SettingsError
+from glm_assets.genome.contigs import CHROMOSOMES
+
+NCBI = "https://ftp.ncbi.nlm.nih.gov"
+DEMO_TREE = "demo"
+BUILT_IN = ("demo", "full", "faithful")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LabelSettings(_Section):
+    """How CLNSIG and CLNREVSTAT become a label."""
+
+    policy: Literal["strict", "faithful"] = Field(description="full token parsing, or the original's rule")
+    min_stars: int = Field(ge=0, le=4, description="fewest review stars of a kept row; strict only")
+    indel_max: int = Field(ge=1, description="largest difference of allele lengths in bases")
+
+
+class WindowSettings(_Section):
+    """The window recipe, owned by `variant_windows`."""
+
+    length: int = Field(ge=2, le=8192, description="bases in a window")
+    anchor: int = Field(ge=0, description="0-based index of the variant in a window away from contig ends")
+
+    @field_validator("anchor")
+    @classmethod
+    def _inside(cls, anchor: int, info: Any) -> int:
+        if anchor >= info.data.get("length", anchor + 1):
+            raise ValueError("the anchor must lie inside the window: less than windows.length")
+        return anchor
+
+
+class SplitSettings(_Section):
+    """Which rows train, choose and test."""
+
+    rule: Literal["locus", "faithful"] = Field(description="by overlapping windows, or md5 of the window start")
+    merge_test_into_train: bool = Field(description="train on the test rows too, as the original does")
+    group_bucket: int = Field(ge=1, description="consecutive windows that form a group of the PCC loss")
+
+
+class EncoderSettings(_Section):
+    """Which model makes the vectors, and how."""
+
+    name: str
+    revision: str = Field(description="Hugging Face revision of the weights")
+    layer: str = Field(description="hooked submodule")
+    pooling: Literal["mean", "mean_bf16"] = Field(description="mean in float32, or the original's in bf16")
+    cast_all_bf16: bool = Field(description="cast poles and filters too, as the original does; CUDA only")
+    fp8: bool = Field(description="FP8 input projections; they make a vector depend on its batch")
+    store_dtype: Literal["float32", "float16"] = Field(description="type of the stored vectors")
+    batch_tokens: int = Field(ge=1, description="bases in one forward pass")
+    shard_rows: int = Field(ge=1, description="variants in a shard: what a kill can cost at most")
+
+
+class HeadSettings(_Section):
+    """Widths and length of one head's training; all else is the recipe's."""
+
+    widths: tuple[int, int] = Field(description="hidden and output width")
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+
+
+class SubmissionSettings(_Section):
+    """The contest's format."""
+
+    max_length: int = Field(ge=1, description="longest test sequence in bases")
+    max_dimensions: int = Field(ge=1, description="most embedding columns the contest takes")
+
+
+class RefreshSettings(_Section):
+    """What follows a new release by itself once all embeddings are there."""
+
+    train: bool
+    submit: bool
+
+
+class Profile(_Section):
+    """Everything a run is a function of, besides the data."""
+
+    name: str
+    ncbi_url: str = Field(description="base of an NCBI-like tree, or `demo` for the generated one")
+    clinvar_cutoff: date | None = Field(description="newest release date to use; null for no limit")
+    chromosomes: tuple[str, ...] = Field(min_length=1, description="what jobs and heads expect")
+    labels: LabelSettings
+    windows: WindowSettings
+    split: SplitSettings
+    encoder: EncoderSettings
+    seed: int
+    heads: dict[Literal["v0", "v1", "v2", "v3"], HeadSettings]
+    submission: SubmissionSettings
+    refresh: RefreshSettings
+
+    @field_validator("chromosomes")
+    @classmethod
+    def _known(cls, chromosomes: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [chrom for chrom in chromosomes if chrom not in CHROMOSOMES]
+        if unknown:
+            raise ValueError(f"unknown chromosomes {unknown}; allowed: {', '.join(CHROMOSOMES)}")
+        return tuple(chrom for chrom in CHROMOSOMES if chrom in chromosomes)
+
+    @field_validator("heads")
+    @classmethod
+    def _all_heads(cls, heads: dict[str, HeadSettings]) -> dict[str, HeadSettings]:
+        if missing := {"v0", "v1", "v2", "v3"} - set(heads):
+            raise ValueError(f"heads lacks {sorted(missing)}; each is distilled from the one before")
+        return heads
+
+
+def read_profile(name: str) -> dict[str, Any]:
+    """Read a built-in profile or a YAML file as plain values.
+
+    Args:
+        name: `demo`, `full`, `faithful` or the path of a YAML file.
+
+    Raises:
+        SettingsError: There is no such profile, or it is no YAML mapping.
+    """
+    if name in BUILT_IN:
+        text = (files("glm_assets.profiles") / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        path = Path(name)
+        if not path.is_file():
+            raise SettingsError(
+                f"GLM_PROFILE={name!r} is no profile",
+                expected=f"one of {', '.join(BUILT_IN)}, or the path of a YAML file with the same keys",
+            )
+        text = path.read_text(encoding="utf-8")
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"profile {name!r} is no YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"profile {name!r} holds {type(values).__name__}", expected="a mapping of keys")
+    return values
+
+
+def build_profile(values: dict[str, Any], origin: str) -> Profile:
+    """Check a profile's values.
+
+    Args:
+        values: As `read_profile` gives them, overrides applied.
+        origin: What to call them in an error.
+
+    Raises:
+        SettingsError: Naming each unknown key or bad value and what is allowed.
+    """
+    try:
+        return Profile.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(f"{origin}: {describe(error, Profile)}") from error
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say in one line what pydantic found: each key, the value, and what would have been right."""
+    problems = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            problems.append(f"unknown key {key!r} (allowed: {', '.join(_siblings(model, item['loc']))})")
+        elif item["type"] == "missing":
+            problems.append(f"key {key!r} is missing")
+        else:
+            problems.append(f"{key} = {item['input']!r}: {item['msg']}")
+    return "; ".join(problems)
+
+
+def _siblings(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Names that are allowed where an unknown one was found."""
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+        elif part == "heads":
+            model = HeadSettings
+    return list(model.model_fields)

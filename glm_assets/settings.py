@@ -1,0 +1,132 @@
+"""Settings: the only reader of the environment (`GLM_*` and `MLFLOW_TRACKING_URI`)."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from glm_assets.errors import SettingsError
+from glm_assets.profiles.profile import DEMO_TREE, Profile, build_profile, describe, read_profile
+
+_PREFIX = "GLM_"
+
+
+class Settings(BaseSettings):
+    """What the environment says; each field is the variable of the same name with the prefix `GLM_`."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, populate_by_name=True)
+
+    profile: str = Field(default="demo", description="demo, full, faithful, or the path of a YAML file")
+    data_root: str = Field(default="data", description="folder where everything is kept")
+    ncbi_url: str | None = Field(
+        default=None, description="base of an NCBI-like tree: https://, file:// or a folder"
+    )
+    clinvar_cutoff: str | None = Field(default=None, description="newest release to use; empty for no limit")
+    chromosomes: str | None = Field(default=None, description="comma list")
+    test_csv: Path | None = Field(default=None, description="CSV with ID and seq")
+    encoder: str | None = Field(default=None, description="a name from the encoder registry")
+    checkpoint: Path | None = Field(default=None, description="local weights file of the encoder")
+    device: str = Field(default="auto", description="auto, cpu or cuda:N")
+    offline: bool = Field(default=False, description="refuse any download")
+    cpu_threads: int = Field(default=1, ge=1, description="torch threads of a step on a CPU")
+    local_dir: Path = Field(default=Path(".glm"), description="local scratch")
+    mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda:\d+", value):
+            raise ValueError("allowed: auto, cpu or cuda:N")
+        return value
+
+    @field_validator("clinvar_cutoff")
+    @classmethod
+    def _cutoff(cls, value: str | None) -> str | None:
+        if value:
+            parse_date(value)
+        return value
+
+    @field_validator("data_root")
+    @classmethod
+    def _local(cls, value: str) -> str:
+        if "://" in value:
+            raise ValueError("only a folder is supported as data root so far")
+        return value
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read the environment.
+
+        Raises:
+            SettingsError: Naming an unknown `GLM_` variable or a bad value, and what is allowed.
+        """
+        allowed = [name for name in cls.model_fields if name != "mlflow_tracking_uri"]
+        for variable in os.environ:
+            if variable.startswith(_PREFIX) and variable.removeprefix(_PREFIX).lower() not in allowed:
+                names = ", ".join(_PREFIX + name.upper() for name in allowed)
+                raise SettingsError(f"unknown environment variable {variable}", expected=f"one of {names}")
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError(f"environment (prefix {_PREFIX}): {describe(error, cls)}") from error
+
+    @cached_property
+    def root(self) -> Path:
+        """The data root as an absolute path."""
+        return Path(self.data_root).expanduser().resolve()
+
+    @cached_property
+    def run_profile(self) -> Profile:
+        """The profile with the environment's overrides applied."""
+        values: dict[str, Any] = read_profile(self.profile)
+        if self.ncbi_url:
+            values["ncbi_url"] = self.ncbi_url
+        if self.clinvar_cutoff is not None:
+            values["clinvar_cutoff"] = parse_date(self.clinvar_cutoff) if self.clinvar_cutoff else None
+        if self.chromosomes:
+            values["chromosomes"] = [name.strip() for name in self.chromosomes.split(",") if name.strip()]
+        if self.encoder and isinstance(values.get("encoder"), dict):
+            values["encoder"] = values["encoder"] | {"name": self.encoder}
+        return build_profile(values, f"profile {self.profile!r}")
+
+    @cached_property
+    def source_url(self) -> str:
+        """Base of the NCBI-like tree; the demo's lies under the data root."""
+        url = self.run_profile.ncbi_url
+        return str(self.demo_tree) if url == DEMO_TREE else url
+
+    @property
+    def uses_demo_tree(self) -> bool:
+        """Whether the sources are the generated tree."""
+        return self.run_profile.ncbi_url == DEMO_TREE
+
+    @property
+    def demo_tree(self) -> Path:
+        """Where the generated tree lies."""
+        return self.root / "demo_tree"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking URI; a database under the data root unless the environment names another."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+
+
+def parse_date(text: str) -> date:
+    """Read `YYYY-MM-DD` or `YYYYMMDD`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    for form in ("%Y-%m-%d", "%Y%m%d"):
+        try:
+            return datetime.strptime(text, form).date()
+        except ValueError:
+            continue
+    raise ValueError(f"{text!r} is no date; allowed: YYYY-MM-DD or YYYYMMDD")

@@ -1,0 +1,1 @@
+"""Where data comes from: NCBI-like trees, ClinVar releases and the reference genome."""

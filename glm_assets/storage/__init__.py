@@ -1,0 +1,1 @@
+"""How products are kept: atomic files, manifests, tables, vectors and the warehouse."""

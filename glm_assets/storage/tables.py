@@ -1,0 +1,99 @@
+"""Tables: columns with meaning, and Parquet files that obey them.
+
+A `Table` is the single truth about a table: the writer enforces it, Dagster shows it and the data dictionary is made
+from it. The tables themselves are listed in `glm_assets.storage.schemas`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from glm_assets.errors import FormatError
+
+PART = "part.parquet"
+
+# Neighbouring windows overlap, so their text compresses about forty-fold with zstd.
+_COMPRESSION_LEVEL = 3
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, polars type and what it means."""
+
+    name: str
+    dtype: pl.DataType
+    description: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's name, what a row is, and its columns in order."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Column names and polars types, in order."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    def check(self, frame: pl.DataFrame) -> None:
+        """Refuse a frame whose columns, order or types differ from the table's.
+
+        Raises:
+            FormatError: Naming the first column that differs.
+        """
+        for index, column in enumerate(self.columns):
+            found = frame.columns[index] if index < frame.width else "nothing"
+            if found != column.name or frame.schema[found] != column.dtype:
+                kind = frame.schema.get(found, "absent")
+                raise FormatError(
+                    f"table {self.name}: column {index} is {found!r} ({kind})",
+                    expected=f"{column.name!r} ({column.dtype})",
+                )
+        if frame.width > len(self.columns):
+            raise FormatError(
+                f"table {self.name} has undeclared columns {frame.columns[len(self.columns) :]}",
+                expected=f"the {len(self.columns)} columns of its schema",
+            )
+
+    def write(self, frame: pl.DataFrame, path: Path) -> None:
+        """Check `frame` and write it as zstd-compressed Parquet.
+
+        Args:
+            frame: Rows in the order in which they are to be kept.
+            path: File to write; the caller publishes it.
+        """
+        self.check(frame)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(path, compression="zstd", compression_level=_COMPRESSION_LEVEL)
+
+
+def table_folder(tables: Path, name: str, chrom: str | None = None) -> Path:
+    """Folder of a table, or of its partition: `<tables>/<name>[/chrom=<C>]`."""
+    return tables / name / f"chrom={chrom}" if chrom else tables / name
+
+
+def read_part(folder: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """Read a table folder's Parquet file.
+
+    Args:
+        folder: As `table_folder` gives it.
+        columns: Only these; all by default.
+
+    Raises:
+        FormatError: The file is absent or is no Parquet file.
+    """
+    path = folder / PART
+    try:
+        return pl.read_parquet(path, columns=columns, hive_partitioning=False)
+    except (FileNotFoundError, pl.exceptions.PolarsError) as error:
+        raise FormatError(
+            f"{path} cannot be read ({error})",
+            expected="a Parquet file",
+            fix="remove the file and materialise its asset again",
+        ) from error

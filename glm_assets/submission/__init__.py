@@ -1,0 +1,1 @@
+"""Reading the test sequences and writing the submission."""

@@ -1,0 +1,1 @@
+"""The training loop and its checkpoints, shared by heads and studies."""

@@ -1,0 +1,1 @@
+"""From ClinVar records to labelled reference and variant windows."""

@@ -1,0 +1,129 @@
+"""The table `variant_windows`: the kept variants of one chromosome with windows, splits and digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from glm_assets.genome.splits import SplitRule, split_by_locus, split_by_window
+from glm_assets.genome.windows import WindowRecipe, Windows, WindowStatus, cut_windows
+
+COLUMNS: Final = (
+    "variation_id", "chrom", "pos", "ref", "alt", "kind", "var_len", "label", "clnsig", "review_stars", "gene",
+    "consequence", "window_start", "window_end", "variant_offset", "locus", "split", "ref_seq", "var_seq",
+    "ref_digest", "var_digest",
+)  # fmt: skip
+
+DROP_REASONS: Final = {
+    WindowStatus.WINDOW: "window_outside_contig",
+    WindowStatus.TOO_LONG: "ref_longer_than_window",
+    WindowStatus.MISMATCH: "ref_mismatch",
+}
+
+DIGEST_LENGTH: Final = 32
+
+
+@dataclass(frozen=True)
+class WindowCounts:
+    """What became of a chromosome's labelled variants.
+
+    Attributes:
+        rows: Labelled variants. `rows == kept + sum(dropped.values())`.
+        kept: Rows with windows.
+        dropped: Rows by drop reason, each of `DROP_REASONS`.
+        distinct_ref_windows: Different reference windows among the kept rows: an encoder embeds each once.
+        compared: Rows whose REF was compared with known sequence, that is in a window without N.
+        mismatches: Those of them where REF disagrees; many mean that VCF and reference are of different builds.
+    """
+
+    rows: int
+    kept: int
+    dropped: dict[str, int]
+    distinct_ref_windows: int
+    compared: int
+    mismatches: int
+
+    @property
+    def mismatch_share(self) -> float:
+        """Share of the compared rows where REF disagrees, 0.0 to 1.0; 0.0 when none was compared."""
+        return self.mismatches / self.compared if self.compared else 0.0
+
+
+def build_variant_windows(
+    variants: pl.DataFrame, contig: NDArray[np.uint8], contig_name: str, recipe: WindowRecipe, split: SplitRule
+) -> tuple[pl.DataFrame, WindowCounts]:
+    """Cut the windows of one chromosome's labelled variants and split them.
+
+    Args:
+        variants: `clinvar_variants` of the chromosome; rows with `keep` are used.
+        contig: (length of contig,) ASCII, upper case.
+        contig_name: The contig's name in the FASTA, such as `NC_000013.11`; the faithful split hashes it.
+        recipe: Window length and the variant's place in it.
+        split: The split rule. The column `locus` is the same under both.
+
+    Returns:
+        The rows with windows by position (variants of one position in their order), columns `COLUMNS` with `pos`
+        1-based and windows 0-based half-open, and the counts.
+    """
+    labelled = variants.filter("keep").sort("pos", maintain_order=True)
+    windows = cut_windows(contig, labelled["pos"].to_numpy(), labelled["ref"], labelled["alt"], recipe)
+    kept = windows.kept
+    rows = labelled.filter(pl.Series(kept, dtype=pl.Boolean))
+    start = windows.start[kept]
+    end = start + recipe.length
+    chrom = labelled["chrom"][0] if labelled.height else ""
+    locus, splits = split_by_locus(chrom, start, end, train=split.train, val=split.val)
+    if split.name == "faithful":
+        splits = split_by_window(contig_name, start, train=split.train, val=split.val)
+    table = rows.with_columns(
+        pl.Series("window_start", start, dtype=pl.Int64),
+        pl.Series("window_end", end, dtype=pl.Int64),
+        pl.Series("variant_offset", windows.offset[kept]).cast(pl.Int16),
+        pl.Series("locus", locus, dtype=pl.Int64),
+        pl.Series("split", splits, dtype=pl.String),
+        as_strings(windows.ref_windows).alias("ref_seq"),
+        as_strings(windows.var_windows).alias("var_seq"),
+        _digests_by_start(windows.ref_windows, start).alias("ref_digest"),
+        digests(windows.var_windows).alias("var_digest"),
+    ).select(COLUMNS)
+    return table, _count(windows, table)
+
+
+def as_strings(windows: NDArray[np.uint8]) -> pl.Series:
+    """View (k, length) ASCII windows as k strings, without a copy or a loop over rows."""
+    rows, length = windows.shape
+    offsets = np.arange(rows + 1, dtype=np.int64) * length
+    data = np.ascontiguousarray(windows)
+    return pl.Series(pa.LargeStringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(data)))
+
+
+def digests(windows: Iterable[NDArray[np.uint8]]) -> pl.Series:
+    """Return the first 32 hex digits of the SHA-256 of each ASCII window."""
+    return pl.Series(
+        [hashlib.sha256(window.data).hexdigest()[:DIGEST_LENGTH] for window in windows], dtype=pl.String
+    )
+
+
+def _digests_by_start(windows: NDArray[np.uint8], start: NDArray[np.int64]) -> pl.Series:
+    """Return `digests(windows)`, hashing windows of the same start once."""
+    _, first, inverse = np.unique(start, return_index=True, return_inverse=True)
+    return digests(windows[row] for row in first.tolist()).gather(inverse)
+
+
+def _count(windows: Windows, table: pl.DataFrame) -> WindowCounts:
+    is_mismatch = windows.known & (windows.status == WindowStatus.MISMATCH)
+    return WindowCounts(
+        rows=windows.status.size,
+        kept=table.height,
+        dropped={reason: int((windows.status == status).sum()) for status, reason in DROP_REASONS.items()},
+        distinct_ref_windows=table["ref_digest"].n_unique(),
+        compared=int((windows.known & windows.kept).sum() + is_mismatch.sum()),
+        mismatches=int(is_mismatch.sum()),
+    )

@@ -1,0 +1,38 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Hypothesis would otherwise keep its examples in the checkout.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "glm_assets_hypothesis"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real ClinVar, GRCh38 and other cuts; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("REAL_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "ncbi_mirror").is_dir():
+        pytest.skip(f"no real data at {folder}; set REAL_DATA to a folder that holds ncbi_mirror/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generated NCBI-like tree of test size; tests must not change it."""
+    from glm_assets.demo.recipe import TINY_RECIPE
+    from glm_assets.demo.tree import make_demo_tree
+
+    return make_demo_tree(tmp_path_factory.mktemp("tree") / "tree", TINY_RECIPE).root

@@ -1,0 +1,132 @@
+"""The shape of the graph is a contract: keys, groups, dependencies, partitions, checks, jobs, sensors."""
+
+from __future__ import annotations
+
+import json
+
+import dagster as dg
+import pytest
+
+from glm_assets.defs.build import build_defs
+from glm_assets.tracking import NullTracker
+from glm_assets_tests.lineage.studies import tiny_study
+
+DEPENDENCIES = {
+    "clinvar_release": set(),
+    "reference_genome": set(),
+    "glm_checkpoint": set(),
+    "clinvar_variants": {"clinvar_release"},
+    "variant_windows": {"clinvar_variants", "reference_genome"},
+    "split_audit": {"variant_windows"},
+    "variant_embeddings": {"variant_windows", "glm_checkpoint"},
+    "head_v0": {"variant_embeddings"},
+    "head_v1": {"variant_embeddings", "head_v0"},
+    "head_v2": {"variant_embeddings", "head_v1"},
+    "head_v3": {"variant_embeddings", "head_v2"},
+    "test_sequences": set(),
+    "test_embeddings": {"test_sequences", "glm_checkpoint"},
+    "submission": {"test_embeddings", "head_v3"},
+}
+GROUPS = {
+    "sources": {"clinvar_release", "reference_genome", "glm_checkpoint"},
+    "variants": {"clinvar_variants", "variant_windows", "split_audit"},
+    "embeddings": {"variant_embeddings"},
+    "heads": {"head_v0", "head_v1", "head_v2", "head_v3"},
+    "submission": {"test_sequences", "test_embeddings", "submission"},
+}
+PARTITIONED = {"clinvar_variants", "variant_windows", "variant_embeddings"}
+GPU = {"variant_embeddings", "head_v0", "head_v1", "head_v2", "head_v3", "test_embeddings"}
+
+
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("defs")
+    return build_defs(tiny_study(folder, folder), NullTracker())
+
+
+@pytest.fixture(scope="module")
+def graph(defs):
+    return defs.resolve_asset_graph()
+
+
+def node(graph, name: str):
+    return graph.get(dg.AssetKey(name))
+
+
+def test_the_definitions_load(defs):
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_keys_and_dependencies(graph):
+    found = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.materializable_asset_keys
+    }
+    assert found == DEPENDENCIES
+
+
+def test_groups_partitions_and_gpu_marks(graph):
+    for group, names in GROUPS.items():
+        assert {name for name in DEPENDENCIES if node(graph, name).group_name == group} == names
+    assert {name for name in DEPENDENCIES if node(graph, name).partitions_def} == PARTITIONED
+    for name in PARTITIONED:
+        keys = node(graph, name).partitions_def.get_partition_keys()
+        assert keys == [*map(str, range(1, 23)), "X", "Y", "MT"]
+    for name in DEPENDENCIES:
+        assert (node(graph, name).pools == {"gpu"}) == (name in GPU), name
+        assert (node(graph, name).tags.get("glm/resource") == "gpu") == (name in GPU), name
+
+
+def test_gpu_steps_ask_kubernetes_and_ray_for_a_gpu(defs):
+    for name in GPU:
+        tags = defs.resolve_assets_def(name).op.tags
+        container = json.loads(tags["dagster-k8s/config"])["container_config"]
+        assert container["resources"]["limits"] == {"nvidia.com/gpu": 1}
+        assert json.loads(tags["dagster-ray/config"]) == {"num_gpus": 1}
+
+
+def test_every_asset_is_described_owned_and_versioned(graph):
+    for name in DEPENDENCIES:
+        asset = node(graph, name)
+        assert len(asset.description) > 30, name
+        assert asset.owners == ["team:genomics"]
+        assert asset.kinds
+        assert asset.code_version
+
+
+def test_tables_show_their_columns(graph):
+    for name in ("clinvar_variants", "variant_windows", "variant_embeddings", "test_sequences", "split_audit"):
+        schema = node(graph, name).metadata["dagster/column_schema"]
+        assert all(column.description for column in schema.columns)
+
+
+def test_checks_of_partitioned_assets_carry_the_partitions(defs, graph):
+    specs = {key: defs.resolve_asset_graph().get_check_spec(key) for key in graph.asset_check_keys}
+    assert {key.asset_key.to_user_string() for key in specs} >= PARTITIONED | {"submission", "head_v3"}
+    for key, spec in specs.items():
+        assert bool(spec.partitions_def) == (key.asset_key.to_user_string() in PARTITIONED), key
+    assert specs[dg.AssetCheckKey(dg.AssetKey("variant_windows"), "reference_matches")].blocking
+
+
+def test_no_job_makes_an_unpartitioned_asset_once_per_chromosome(defs):
+    for name in ("sources", "embed", "train", "submit"):
+        job = defs.resolve_job_def(name)
+        kinds = {bool(job.asset_layer.get(key).partitions_def) for key in job.asset_layer.selected_asset_keys}
+        assert len(kinds) == 1, name
+        assert kinds == {name == "embed"}
+    everything = set().union(
+        *(
+            defs.resolve_job_def(name).asset_layer.selected_asset_keys
+            for name in ("sources", "embed", "train", "submit")
+        )
+    )
+    assert {key.to_user_string() for key in everything} == set(DEPENDENCIES)
+
+
+def test_sensors_and_schedule_are_off_by_default(defs):
+    repository = defs.get_repository_def()
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "clinvar_release_sensor", "embed_sensor", "train_sensor", "submit_sensor",
+    }  # fmt: skip
+    assert all(s.default_status == dg.DefaultSensorStatus.STOPPED for s in repository.sensor_defs)
+    assert all(s.default_status == dg.DefaultScheduleStatus.STOPPED for s in repository.schedule_defs)

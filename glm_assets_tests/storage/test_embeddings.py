@@ -1,0 +1,264 @@
+"""The embedding store: what is put in comes out, whatever was killed, damaged or written at the same time."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from glm_assets.errors import FormatError, MissingUpstreamError
+from glm_assets.storage import embeddings
+from glm_assets.storage.embeddings import EmbeddingStore
+
+
+def keys_of(*names: object) -> pl.Series:
+    return pl.Series([hashlib.sha256(str(name).encode()).hexdigest() for name in names], dtype=pl.String)
+
+
+def vectors_of(keys: pl.Series, dimension: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors that depend on the key only, so that any reader can tell what is right."""
+    ref = np.array([np.random.default_rng(list(bytes.fromhex(key))).normal(size=dimension) for key in keys])
+    ref = ref.reshape(len(keys), dimension).astype(np.float32)
+    return ref, ref[:, ::-1] * np.float32(1e-3)
+
+
+def add(store: EmbeddingStore, *names: object) -> pl.Series:
+    keys = keys_of(*names)
+    store.append(keys, *vectors_of(keys))
+    return keys
+
+
+def assert_right(store: EmbeddingStore, keys: pl.Series) -> None:
+    ref, delta = store.read(keys)
+    expected_ref, expected_delta = vectors_of(keys)
+    assert np.array_equal(ref, expected_ref)
+    assert np.array_equal(delta, expected_delta)
+    assert ref.dtype == delta.dtype == np.float32
+
+
+def test_vectors_come_back_in_the_order_asked_for_across_shards_and_repeatedly(tmp_path):
+    store = EmbeddingStore(tmp_path / "store")
+    add(store, *range(5))
+    add(store, *range(5, 12))
+    asked = keys_of(11, 0, 7, 7, 3, 5)
+    assert_right(store, asked)
+    assert_right(EmbeddingStore(tmp_path / "store"), asked)
+    assert store.shards() == 2
+
+
+def test_only_keys_without_vectors_are_missing(tmp_path):
+    store = EmbeddingStore(tmp_path / "store")
+    asked = keys_of("a", "b", "c", "a")
+    assert store.missing(asked).tolist() == [True] * 4
+    add(store, "c", "a")
+    assert store.missing(asked).tolist() == [False, True, False, False]
+    assert store.missing(keys_of()).tolist() == []
+
+
+def test_what_another_process_published_meanwhile_is_seen(tmp_path):
+    reader, writer = EmbeddingStore(tmp_path), EmbeddingStore(tmp_path)
+    assert reader.missing(keys_of("a")).all()
+    keys = add(writer, "a")
+    assert not reader.missing(keys).any()
+    assert_right(reader, keys)
+
+
+def test_reading_an_absent_key_is_an_error_with_the_count(tmp_path):
+    store = EmbeddingStore(tmp_path)
+    add(store, "a")
+    with pytest.raises(MissingUpstreamError, match="2 of 3 keys"):
+        store.read(keys_of("b", "a", "c"))
+
+
+def test_no_keys_give_no_vectors(tmp_path):
+    ref, delta = EmbeddingStore(tmp_path).read(keys_of())
+    assert len(ref) == len(delta) == 0
+
+
+def test_sequences_have_one_vector_and_are_not_taken_for_pairs(tmp_path):
+    store = EmbeddingStore(tmp_path)
+    keys = keys_of("s", "t")
+    vectors = vectors_of(keys)[0]
+    store.append_sequences(keys, vectors)
+    assert np.array_equal(store.read_sequences(keys[::-1]), vectors[::-1])
+    with pytest.raises(FormatError, match="1 vectors each"):
+        store.read(keys)
+    with pytest.raises(FormatError, match="2 vectors each"):
+        store.read_sequences(add(store, "pair"))
+
+
+def test_float16_keeps_the_difference_because_it_is_stored_on_its_own(tmp_path):
+    store = EmbeddingStore(tmp_path, dtype="float16")
+    keys = keys_of(*range(50))
+    ref, delta = vectors_of(keys, 64)
+    delta *= np.float32(0.1)  # 1e-4 of the reference, as for a single base in a long window
+    store.append(keys, ref, delta)
+    read_ref, read_delta = store.read(keys)
+    assert np.corrcoef(read_delta.ravel(), delta.ravel())[0, 1] > 0.99999
+    rounded_pair = (ref + delta).astype(np.float16).astype(np.float32) - ref.astype(np.float16).astype(np.float32)
+    assert np.corrcoef(rounded_pair.ravel(), delta.ravel())[0, 1] < 0.9
+    assert np.abs(read_ref - ref).max() < 2e-3
+    assert store.bytes() < 50 * 2 * 64 * 2 + 6000
+
+
+def test_encoders_of_other_dimensions_share_a_folder_but_not_a_call(tmp_path):
+    store = EmbeddingStore(tmp_path)
+    narrow, wide = add(store, "narrow"), keys_of("wide")
+    store.append(wide, *vectors_of(wide, 6))
+    assert store.read(wide)[0].shape == (1, 6)
+    with pytest.raises(FormatError, match="different shapes"):
+        store.read(pl.concat([narrow, wide]))
+
+
+@pytest.mark.parametrize("bad", ["abc", "z" * 64, "0" * 62, None])
+def test_something_that_is_no_digest_is_refused_as_a_key(tmp_path, bad):
+    with pytest.raises(FormatError, match="64 hexadecimal digits"):
+        EmbeddingStore(tmp_path).missing(pl.Series([keys_of("a")[0], bad], dtype=pl.String))
+
+
+def test_keys_and_vectors_of_different_counts_are_refused_and_nothing_is_written(tmp_path):
+    store = EmbeddingStore(tmp_path / "store")
+    with pytest.raises(FormatError, match="2 keys for 1 vectors"):
+        store.append(keys_of("a", "b"), *vectors_of(keys_of("a")))
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_unknown_stored_type_is_refused():
+    with pytest.raises(FormatError, match=r"'int8'.*float32, float16"):
+        EmbeddingStore(None, dtype="int8")  # type: ignore[arg-type]
+
+
+def test_a_writer_killed_between_vectors_and_index_leaves_no_shard_and_can_be_repeated(tmp_path, monkeypatch):
+    store = EmbeddingStore(tmp_path)
+    kept = add(store, "kept")
+    with monkeypatch.context() as patch:
+        patch.setattr(embeddings.pq, "write_table", lambda *args, **kwargs: _killed())
+        with pytest.raises(KeyboardInterrupt):
+            add(store, "lost")
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+    again = EmbeddingStore(tmp_path)
+    assert again.missing(keys_of("kept", "lost")).tolist() == [False, True]
+    assert again.damaged == 0
+    add(again, "lost")
+    assert_right(again, pl.concat([kept, keys_of("lost")]))
+
+
+def _killed():
+    raise KeyboardInterrupt
+
+
+def test_sweeping_removes_what_killed_writers_left_and_nothing_else(tmp_path):
+    store = EmbeddingStore(tmp_path)
+    kept = add(store, "kept")
+    old = time.time() - 7200
+    for name in (".0123456789ab.half.npy", "orphan.npy"):
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (old, old))
+    (tmp_path / "young.npy").write_bytes(b"x")
+    for path in tmp_path.glob("[0-9a-f]*"):
+        os.utime(path, (old, old))
+    assert store.sweep() == 2
+    assert (tmp_path / "young.npy").exists()
+    assert_right(EmbeddingStore(tmp_path), kept)
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 0xFF
+    path.write_bytes(content)
+    os.utime(path, (0, 0))
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-4])
+
+
+def remove(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".parquet"])
+@pytest.mark.parametrize("harm", [flip_a_byte, cut_short, remove])
+def test_a_damaged_shard_is_counted_set_aside_and_computed_again(tmp_path, caplog, harm, suffix):
+    store = EmbeddingStore(tmp_path)
+    add(store, "good")
+    before = set(tmp_path.glob(f"*{suffix}"))
+    add(store, "bad", "worse")
+    (victim,) = set(tmp_path.glob(f"*{suffix}")) - before
+    harm(victim)
+
+    again = EmbeddingStore(tmp_path)
+    asked = keys_of("good", "bad", "worse")
+    with caplog.at_level(logging.WARNING):
+        assert again.missing(asked).tolist() == [False, True, True]
+    silent = harm is remove and suffix == ".parquet"  # vectors without an index were never published
+    assert again.damaged == (0 if silent else 1)
+    assert ("will be computed again" in caplog.text) is not silent
+    add(again, "bad", "worse")
+    assert_right(again, asked)
+
+    later = EmbeddingStore(tmp_path)
+    assert_right(later, asked)
+    assert later.damaged == 0
+
+
+def test_a_copied_store_is_believed_after_its_checksums_were_read(tmp_path):
+    store = EmbeddingStore(tmp_path / "store")
+    keys = add(store, "a", "b")
+    for path in (tmp_path / "store").iterdir():
+        os.utime(path, (1, 1))
+    copied = EmbeddingStore(tmp_path / "store")
+    assert_right(copied, keys)
+    assert copied.damaged == 0
+
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from glm_assets.storage.embeddings import EmbeddingStore
+from test_embeddings import keys_of, vectors_of
+store = EmbeddingStore(Path({folder!r}))
+for number in range({start}, {stop}, 5):
+    keys = keys_of(*range(number, number + 5))
+    store.append(keys, *vectors_of(keys))
+    print(number, flush=True)
+"""
+
+
+def start_writer(folder, start, stop):
+    code = WRITER.format(tests=str(Path(__file__).parent), folder=str(folder), start=start, stop=stop)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def test_two_processes_that_append_at_once_lose_nothing_and_duplicates_do_no_harm(tmp_path):
+    writers = [start_writer(tmp_path, 0, 100), start_writer(tmp_path, 50, 150)]
+    for writer in writers:
+        writer.communicate(timeout=60)
+        assert writer.returncode == 0
+    store = EmbeddingStore(tmp_path)
+    assert_right(store, keys_of(*range(150)))
+    assert store.shards() == 40
+    assert store.damaged == 0
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_readable_store(tmp_path):
+    writer = start_writer(tmp_path, 0, 100_000)
+    assert writer.stdout is not None
+    published = [int(writer.stdout.readline()) for _ in range(7)]
+    os.kill(writer.pid, signal.SIGKILL)
+    rest = writer.communicate(timeout=60)[0]
+    published += [int(line) for line in rest.split()]
+    store = EmbeddingStore(tmp_path)
+    assert not store.missing(keys_of(*range(published[-1] + 5))).any()
+    assert_right(store, keys_of(*range(published[-1] + 5)))
+    assert store.damaged == 0
