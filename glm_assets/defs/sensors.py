@@ -3,7 +3,7 @@
 Each step follows from the manifests of the one before, never from Dagster's event log.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
@@ -45,16 +45,14 @@ def clinvar_release_sensor(
 def embed_sensor(
     context: dg.SensorEvaluationContext, study: dg.ResourceParam[Study]
 ) -> dg.SensorResult | dg.SkipReason:
-    """See a release that was fetched, and ask for a run a chromosome."""
-    md5 = _release_md5(study)
-    if md5 is None:
-        return dg.SkipReason("There is no release yet.")
-    if md5 == context.cursor:
-        return dg.SkipReason("The chromosomes of this release were already requested.")
-    requests = [
-        dg.RunRequest(run_key=f"{md5}:{chrom}", partition_key=chrom) for chrom in study.profile.chromosomes
-    ]
-    return dg.SensorResult(run_requests=requests, cursor=md5)
+    """See a release that was fetched, and ask for a run a chromosome once the other sources are there too."""
+    return _follow(
+        context,
+        study,
+        wanted=True,
+        ready=lambda: (study.reference(), study.checkpoint()),
+        partitions=study.profile.chromosomes,
+    )
 
 
 @dg.sensor(
@@ -94,18 +92,27 @@ def submit_sensor(
 
 
 def _follow(
-    context: dg.SensorEvaluationContext, study: Study, *, wanted: bool, ready: Callable[[], object]
+    context: dg.SensorEvaluationContext,
+    study: Study,
+    *,
+    wanted: bool,
+    ready: Callable[[], object],
+    partitions: Sequence[str] = (),
 ) -> dg.SensorResult | dg.SkipReason:
+    """Request a job once per release, when what it needs is ready: as a whole, or a run a partition."""
     if not wanted:
         return dg.SkipReason(f"Profile {study.profile.name} leaves this to you.")
     md5 = _release_md5(study)
-    if md5 is None or md5 == context.cursor:
-        return dg.SkipReason("Nothing new since the last request.")
+    if md5 is None:
+        return dg.SkipReason("There is no release yet.")
+    if md5 == context.cursor:
+        return dg.SkipReason("This release was already requested.")
     try:
         ready()
-    except MissingUpstreamError as error:
+    except GlmError as error:
         return dg.SkipReason(error.problem)
-    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=md5)], cursor=md5)
+    requests = [dg.RunRequest(run_key=f"{md5}:{key}", partition_key=key) for key in partitions]
+    return dg.SensorResult(run_requests=requests or [dg.RunRequest(run_key=md5)], cursor=md5)
 
 
 def _release_md5(study: Study) -> str | None:

@@ -55,6 +55,6 @@ def embed(head: Head, vectors: NDArray[np.floating], *, batch: int = 4096) -> ND
     out = np.empty((len(vectors), head.shape.out_dim), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(vectors), batch):
-            rows = torch.from_numpy(np.ascontiguousarray(vectors[start : start + batch], dtype=np.float32))
+            rows = torch.tensor(vectors[start : start + batch], dtype=torch.float32)
             out[start : start + batch] = head(rows.to(device)).cpu().numpy()
     return out

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from glm_assets.errors import CheckpointError, MissingUpstreamError
 from glm_assets.heads.data import HeadData
-from glm_assets.heads.files import HISTORY_FILE, MODEL_FILE, SUMMARIES_FOLDER, weights_file
-from glm_assets.heads.metrics import Contrast
+from glm_assets.heads.files import MODEL_FILE, weights_file
 from glm_assets.heads.recipes import HeadRecipe
-from glm_assets.heads.summaries import write_summaries
-from glm_assets.storage.atomic import digest_of, file_digest, write_json
+from glm_assets.heads.result import HeadResult, report
+from glm_assets.storage.atomic import digest_of, file_digest
 from glm_assets.tracking import TrackedRun
 
 if TYPE_CHECKING:
@@ -27,44 +23,6 @@ if TYPE_CHECKING:
     from glm_assets.heads.soup import Soup
     from glm_assets.heads.task import HeadTask
     from glm_assets.training.checkpoints import CheckpointFolder, EpochRecord
-
-
-@dataclass(frozen=True)
-class HeadResult:
-    """What a training gave.
-
-    Attributes:
-        recipe: What it followed.
-        metrics: Validation figures of the soup, which is what `model.safetensors` holds.
-        history: Per epoch its learning rate, training loss and terms, validation figures, checkpoint digest and
-            whether the checkpoint was kept; JSON values.
-        soup: Its validation figures, ingredients and steps; JSON values.
-        parameters: Parameters of the head.
-        warm_started: Tensors taken over from the teacher.
-        teacher_sha256: Digest of the teacher's weights, or None.
-        val_distance: Distances of the validation pairs under the soup, (n,) in their order.
-    """
-
-    recipe: HeadRecipe
-    metrics: Contrast
-    history: list[dict[str, Any]]
-    soup: dict[str, Any]
-    parameters: int
-    warm_started: int
-    teacher_sha256: str | None
-    val_distance: NDArray[np.float32]
-
-    def as_dict(self) -> dict[str, Any]:
-        """All but the distances as JSON values, for `meta.json`."""
-        return {
-            "recipe": self.recipe.as_dict(),
-            "metrics": self.metrics.as_dict(),
-            "history": self.history,
-            "soup": self.soup,
-            "parameters": self.parameters,
-            "warm_started": self.warm_started,
-            "teacher_sha256": self.teacher_sha256,
-        }
 
 
 def train_head(
@@ -95,8 +53,8 @@ def train_head(
 
     Raises:
         MissingUpstreamError: The recipe's teacher is absent.
-        CheckpointError: The teacher is another head, or `work` belongs to another training.
-        GlmError: The vectors have another width than the recipe, or the loss is no longer finite.
+        CheckpointError: Teacher or embeddings do not fit the recipe, or `work` belongs to another training.
+        GlmError: The loss is no longer finite.
     """
     import torch
 
@@ -130,7 +88,7 @@ def train_head(
         teacher_sha256=teacher_sha256,
         val_distance=val_distance,
     )
-    _report(result, best, out, run)
+    report(result, best, out, run)
     return result
 
 
@@ -225,29 +183,6 @@ def _make_soup(task: HeadTask, checkpoints: CheckpointFolder, history: list[Epoc
     soup = greedy_soup(candidates, task.recipe.soup, score)
     task.model.load_state_dict(soup.state)
     return soup
-
-
-def _report(result: HeadResult, best: dict[str, float], out: Path, run: TrackedRun) -> None:
-    """Write the JSON files and hand the outcome to the tracker."""
-    write_json(out / HISTORY_FILE, result.history)
-    summaries = write_summaries(
-        out / SUMMARIES_FOLDER,
-        result.recipe.version,
-        history=result.history,
-        best=best,
-        soup=result.soup,
-    )
-    run.log_metrics({f"soup/{name}": value for name, value in result.metrics.as_dict().items()})
-    run.set_tags(
-        {
-            "parameters": str(result.parameters),
-            "soup_ingredients": ", ".join(
-                f"{item['epoch']}: {item['weight']:.4f}" for item in result.soup["ingredients"]
-            ),
-        }
-    )
-    for path in [out / HISTORY_FILE, *summaries]:
-        run.log_artifact(path, "training")
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -12,14 +12,22 @@ from glm_assets.sources.clinvar import ClinvarRelease, fetch_release, latest_rel
 from glm_assets.sources.location import is_remote
 from glm_assets.sources.reference import fetch_reference, stated_md5
 from glm_assets.sources.vcf import parse_records
+from glm_assets.sources.web import RetryPolicy
 from glm_assets.storage.products import Facts, Manifest
 
 Progress = Callable[[str], None]
 
+_GLANCE = RetryPolicy(attempts=2, timeout_s=8)
+
 
 def offered_release(study: Study) -> tuple[ClinvarRelease, str]:
-    """The release that the source offers at or before the cutoff, and its stated MD5; nothing is downloaded."""
-    return latest_release(_source(study), study.profile.clinvar_cutoff, offline=study.settings.offline)
+    """The release that the source offers at or before the cutoff, and its stated MD5; nothing is downloaded.
+
+    Less patient than a download: a sensor asks, and Dagster ends a sensor after 60 seconds.
+    """
+    return latest_release(
+        _source(study), study.profile.clinvar_cutoff, offline=study.settings.offline, policy=_GLANCE
+    )
 
 
 def make_clinvar_release(study: Study, progress: Progress) -> Manifest:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -27,6 +28,8 @@ _BATCH_ROWS = 100_000
 
 # Output column: INFO key.
 _INFO_KEYS = {"clnsig": "CLNSIG", "clnrevstat": "CLNREVSTAT", "geneinfo": "GENEINFO", "mc": "MC", "rs": "RS"}
+# Few distinct values in a row group; a dictionary for the other columns makes the file larger and slower to write.
+_DICTIONARY = ["chrom", "filter", "clnsig", "clnrevstat", "gene", "geneinfo", "mc"]
 
 
 @dataclass
@@ -69,7 +72,7 @@ def parse_records(vcf: Path, out: Path, *, progress: Progress = _LOG.info) -> Re
     check_gzip(vcf)
     columns = read_header(vcf)
     ticker = Ticker(progress)
-    with atomic_path(out) as temporary, pq.ParquetWriter(temporary, _arrow_schema(), compression="zstd") as writer:
+    with atomic_path(out) as temporary, _writer(temporary) as writer:
         counts = RecordCounts()
         for contig, rows in _contig_runs(_batches(vcf, columns)):
             chrom = chromosome_key(contig)
@@ -126,12 +129,14 @@ def _query(vcf: Path, columns: tuple[str, ...]) -> pl.LazyFrame:
 
 def _info_value(key: str) -> pl.Expr:
     """The value of an INFO key. The semicolons keep CLNSIG apart from CLNSIGCONF and from text inside values."""
-    after = (pl.lit(";") + pl.col("INFO")).str.splitn(f";{key}=", 2).struct[1]
-    return _before(after, ";")
+    mark, info = f";{key}=", pl.lit(";") + pl.col("INFO")
+    # `find` counts bytes, so the slice must too.
+    after = info.cast(pl.Binary).bin.slice(info.str.find(mark, literal=True) + len(mark))
+    return _before(after.cast(pl.String), ";")
 
 
 def _before(text: pl.Expr, separator: str) -> pl.Expr:
-    return text.str.splitn(separator, 2).struct[0]
+    return text.str.split_exact(separator, 0).struct[0]
 
 
 def _contig_runs(batches: Iterator[pl.DataFrame]) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -162,5 +167,7 @@ def _to_arrow(rows: pl.DataFrame, chrom: str, first_record: int) -> pa.Table:
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def _arrow_schema() -> pa.Schema:
-    return RECORDS.schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+def _writer(path: Path) -> pq.ParquetWriter:
+    schema = RECORDS.schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    dictionary: Any = _DICTIONARY  # pyarrow's stub knows only True and False
+    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=dictionary)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -53,7 +54,7 @@ class MlflowTracker:
         scheme = urlsplit(uri).scheme.split("+")[0]
         if scheme not in _STORES:
             raise TrackingError(
-                f"MLFLOW_TRACKING_URI={uri!r} names a file store or an unknown one",
+                f"MLFLOW_TRACKING_URI={_without_password(uri)!r} names a file store or an unknown one",
                 expected=f"a URI that starts with one of {', '.join(_STORES)}",
                 fix="use sqlite:///<file>, or http://<host>:<port> of an mlflow server",
             )
@@ -88,7 +89,7 @@ class MlflowTracker:
             run.set_tags(tags)
             return run
         run_id = client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id
-        write_json(resume_file, {"run_id": run_id, "uri": self.uri})
+        write_json(resume_file, {"run_id": run_id, "uri": _without_password(self.uri)})
         return MlflowRun(client, run_id, self.uri, self._ui)
 
     def _connect(self) -> tuple[MlflowClient, str]:
@@ -117,14 +118,16 @@ class MlflowTracker:
         if not resume_file.exists():
             return None
         earlier = json.loads(resume_file.read_text(encoding="utf-8"))
-        if earlier["uri"] != self.uri:
+        if earlier["uri"] != _without_password(self.uri):
             return None
         try:
-            client.update_run(earlier["run_id"], status="RUNNING")
+            if client.get_run(earlier["run_id"]).info.lifecycle_stage != "active":
+                return None
         except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"):
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
+        client.update_run(earlier["run_id"], status="RUNNING")
         return MlflowRun(client, earlier["run_id"], self.uri, self._ui)
 
 
@@ -248,6 +251,10 @@ def _client(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
+def _without_password(uri: str) -> str:
+    return re.sub(r"//[^/@]*@", "//***@", uri)
+
+
 @contextmanager
 def _explained(uri: str) -> Iterator[None]:
     """Turn what MLflow raises into a `TrackingError` that names the server and a fix."""
@@ -259,6 +266,6 @@ def _explained(uri: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise TrackingError(
-            f"tracking at {uri} failed: {error}",
+            f"tracking at {_without_password(uri)} failed: {error}",
             fix="start or mend that server, or set MLFLOW_TRACKING_URI; then run again, the training goes on",
         ) from error

@@ -26,9 +26,7 @@ def plain_pcc_loss(d: torch.Tensor, var_len: torch.Tensor, group: torch.Tensor) 
             term = term + (z_x - z_y).square().mean()
         in_order = y[torch.sort(x, stable=True).indices]
         term = term + torch.relu(in_order[:-1] - in_order[1:] + 0.02).mean()
-        pairs = [
-            torch.relu(0.02 - (y[j] - y[i])) for i in range(len(x)) for j in range(len(x)) if x[j] > x[i]
-        ]
+        pairs = [torch.relu(0.02 - (y[j] - y[i])) for i in range(len(x)) for j in range(len(x)) if x[j] > x[i]]
         if pairs:
             term = term + torch.stack(pairs).mean()
         loss = loss + len(rows) / total * term

@@ -152,7 +152,9 @@ def test_validation_loss_weighs_pcc_by_phase_only_in_v0(chain):
     _, results, _ = chain
     first = results["v0"].history[0]["validation"]
     assert first["loss"] == pytest.approx(2 - first["cdd"], rel=1e-5)
-    assert results["v1"].history[0]["validation"]["loss"] > 2 - results["v1"].history[0]["validation"]["cdd"] + 0.01
+    assert (
+        results["v1"].history[0]["validation"]["loss"] > 2 - results["v1"].history[0]["validation"]["cdd"] + 0.01
+    )
 
 
 @pytest.mark.parametrize(("version", "stem", "score"), [("v0", "v0_full", "score"), ("v3", "v3", "score_lb")])
@@ -235,7 +237,9 @@ def test_half_precision_embeddings_train_as_their_float32_values(tmp_path):
 
     def cast(kind: type) -> HeadData:
         def half(pairs):
-            return replace(pairs, ref=pairs.ref.astype("f2").astype(kind), delta=pairs.delta.astype("f2").astype(kind))
+            return replace(
+                pairs, ref=pairs.ref.astype("f2").astype(kind), delta=pairs.delta.astype("f2").astype(kind)
+            )
 
         return HeadData(half(data.train), half(data.val))
 

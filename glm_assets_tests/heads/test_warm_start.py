@@ -36,7 +36,11 @@ def test_v2_takes_42_tensors_of_v1():
         f"head.{proj}.{part}"
         for proj in ("proj1", "proj2")
         for part in ("ln.weight", "ln.bias", "linear.weight", "linear.bias", "skip.weight")
-    } | {f"head.low.{i}.{part}" for i in range(8) for part in ("ln.weight", "ln.bias", "linear.weight", "linear.bias")}
+    } | {
+        f"head.low.{i}.{part}"
+        for i in range(8)
+        for part in ("ln.weight", "ln.bias", "linear.weight", "linear.bias")
+    }
     assert len(copied) == 42
     assert set(copied) == expected == changed(student, before)
     state = student.state_dict()

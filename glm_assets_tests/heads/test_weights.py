@@ -52,7 +52,10 @@ def broken(tmp_path: Path, change) -> Path:
     [
         (lambda state: state.pop("head.refine.3.ln.bias"), r"Missing key.*head\.refine\.3\.ln\.bias"),
         (lambda state: state.update({"head.extra": torch.zeros(1)}), r"Unexpected key.*head\.extra"),
-        (lambda state: state.update({"head.out_ln.bias": torch.zeros(7)}), r"size mismatch for head\.out_ln\.bias"),
+        (
+            lambda state: state.update({"head.out_ln.bias": torch.zeros(7)}),
+            r"size mismatch for head\.out_ln\.bias",
+        ),
         (lambda state: state.clear(), "no known head"),
     ],
 )

@@ -23,10 +23,11 @@ class Fault:
     """What goes wrong with one answer.
 
     `status`: that status instead of the file. `cut`: the connection ends after so many bytes of the body.
-    `whole`: a 200 with the whole file although a range was asked for. `shift`: a 206 that starts elsewhere.
+    `whole`: a 200 with the whole file although a range was asked for. `shift`: a 206 that starts so many bytes too
+    late. `short`: a 206 of so many bytes only.
     """
 
-    kind: Literal["status", "cut", "whole", "shift"]
+    kind: Literal["status", "cut", "whole", "shift", "short"]
     value: int = 0
 
 
@@ -84,8 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(416, b"", content_range=f"bytes */{len(data)}")
             return
         start += value if kind == "shift" else 0
-        content_range = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        self._send(206, data[start:], content_range=content_range, cut=value if kind == "cut" else None)
+        end = start + value if kind == "short" else len(data)
+        content_range = f"bytes {start}-{end - 1}/{len(data)}"
+        self._send(206, data[start:end], content_range=content_range, cut=value if kind == "cut" else None)
 
     def _send(self, status: int, body: bytes, *, content_range: str | None = None, cut: int | None = None) -> None:
         self.send_response(status)

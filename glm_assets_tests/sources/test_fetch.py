@@ -158,6 +158,14 @@ def test_a_range_that_starts_elsewhere_is_not_appended(site, dest):
     assert_only(dest)
 
 
+def test_a_range_that_ends_early_is_continued(site, dest):
+    leave_part(site, dest)
+    site.faults = [Fault("short", 50_000)]
+    get(site, dest, md5=None)
+    assert site.asked("big.gz") == ["bytes=100000-", "bytes=150000-"]
+    assert_only(dest)
+
+
 def test_a_spoilt_part_is_found_out_and_starts_over_once(site, dest):
     leave_part(site, dest)
     dest.with_name("big.gz.part").write_bytes(b"x" * 100_000)

@@ -154,6 +154,13 @@ def test_a_flipped_byte_is_damage_and_not_a_bad_line(parse, at):
         parse(data)
 
 
+def test_a_line_that_damage_has_changed_is_not_blamed(parse):
+    data = gzip.compress(LONG * 2, compresslevel=0)  # stored as it is, so that only the checksum at the end tells
+    at = data.index(b"\t900\t")
+    with pytest.raises(IntegrityError, match="CRC"):
+        parse(data[:at] + b"x" + data[at + 1 :])
+
+
 def test_damage_does_not_replace_a_good_table(parse, tmp_path):
     parse(gzipped(HEADER + record(1)))
     with pytest.raises(IntegrityError):
