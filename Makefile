@@ -28,7 +28,7 @@ help:  ## show this list
 # $(call stage,name,arguments): show a dagster command, run it, and note its seconds.
 define stage
 	@echo; echo "$$ dagster asset materialize $(MODULE) $(2)"
-	@begin=$$(date +%s); PATH="$(CURDIR)/$(BIN):$$PATH" dagster asset materialize $(MODULE) $(2) || exit 1; \
+	@begin=$$(date +%s); PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONWARNINGS=ignore dagster asset materialize $(MODULE) $(2) || exit 1; \
 	echo "  $(1) $$(( $$(date +%s) - begin )) s" >> .dagster/demo_seconds
 endef
 

@@ -72,6 +72,10 @@ class EncoderError(GlmError):
     """An encoder cannot be made or used as asked (unknown name, layer, context, weights)."""
 
 
+class TrainingError(GlmError):
+    """A training cannot go on: its data lack a class or a split, or its loss is no longer finite."""
+
+
 class CheckpointError(GlmError):
     """A head's checkpoint is missing, of another version or of another shape."""
 

@@ -53,17 +53,15 @@ def materialized(
     Returns:
         The result, with the manifest's data version, facts and figures.
     """
-    metadata: dict[str, Any] = {
-        "reused": dg.MetadataValue.bool(manifest.reused),
+    metadata: dict[str, Any] = {"reused": dg.MetadataValue.bool(manifest.reused)}
+    metadata |= {Path(name).stem: _figure(folder / name) for name in manifest.files if name.endswith(".png")}
+    metadata |= {name: dg.MetadataValue.url(url) for name, url in (links or {}).items()}
+    metadata |= _facts(manifest.facts)
+    metadata |= {
         "folder": dg.MetadataValue.path(folder),
         "created": manifest.created,
         "input_digest": manifest.input_digest[:16],
     }
-    metadata |= {name: _value(fact) for name, fact in manifest.facts.items() if fact is not None}
-    if "rows" in manifest.facts:
-        metadata["dagster/row_count"] = manifest.facts["rows"]
-    metadata |= {name: dg.MetadataValue.url(url) for name, url in (links or {}).items()}
-    metadata |= {Path(name).stem: _figure(folder / name) for name in manifest.files if name.endswith(".png")}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(manifest.data_version), metadata=metadata, check_results=checks
     )
@@ -77,12 +75,21 @@ def count_table(counts: Mapping[str, Any]) -> dg.MetadataValue:
     return dg.MetadataValue.table(records=records, schema=schema)
 
 
-def _value(fact: Any) -> Any:
-    if isinstance(fact, dict) and fact and all(isinstance(number, int) for number in fact.values()):
-        return count_table(fact)
-    if isinstance(fact, dict | list):
-        return dg.MetadataValue.json(fact)
-    return fact
+def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as metadata; figures in a mapping become numbers of their own, which the UI plots over time."""
+    shown: dict[str, Any] = {}
+    for name, fact in facts.items():
+        if isinstance(fact, dict) and any(isinstance(value, float) for value in fact.values()):
+            shown |= {f"{name}/{key}": value for key, value in fact.items()}
+        elif isinstance(fact, dict):
+            shown[name] = count_table(fact)
+        elif isinstance(fact, list):
+            shown[name] = ", ".join(map(str, fact))
+        elif fact is not None:
+            shown[name] = fact
+    if "rows" in facts:
+        shown["dagster/row_count"] = facts["rows"]
+    return shown
 
 
 def _figure(path: Path) -> dg.MetadataValue:

@@ -36,6 +36,17 @@ def resolve_device(device: str) -> str:
     raise EncoderError(f"unknown device {device!r}", expected="auto, cpu, cuda or cuda:N", fix="set GLM_DEVICE")
 
 
+def use_cpu_threads(count: int) -> None:
+    """Set torch's threads in this process; more than one is slower where steps share the cores.
+
+    Args:
+        count: Threads within an operation.
+    """
+    import torch
+
+    torch.set_num_threads(count)
+
+
 def _has_nvidia_gpu(device_files: Path = Path("/dev")) -> bool:
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1", "NoDevFiles"):
         return False

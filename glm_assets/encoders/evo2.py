@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glm_assets.encoders import evo2_cpu
 from glm_assets.encoders.base import Encoder, EncoderSpec
-from glm_assets.encoders.device import CPU
+from glm_assets.encoders.device import CPU, use_cpu_threads
 from glm_assets.encoders.evo2_config import EVO2_MODELS, blocks_needed, model_config
 from glm_assets.encoders.pooling import find_pooling
 from glm_assets.errors import EncoderError
@@ -57,7 +57,7 @@ class Evo2Encoder(Encoder):
         import torch
 
         if device == CPU:
-            torch.set_num_threads(cpu_threads)
+            use_cpu_threads(cpu_threads)
         elif not torch.cuda.is_available():
             raise EncoderError(f"torch sees no GPU, but the device is {device}", fix="set GLM_DEVICE=cpu")
         self.spec = spec

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from glm_assets.errors import GlmError
+from glm_assets.errors import TrainingError
 
 TRAIN, VAL, TEST = "train", "val", "test"
 
@@ -34,7 +34,7 @@ class PairSet:
     def __post_init__(self) -> None:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
         if len(set(lengths.values())) > 1 or self.ref.shape != self.delta.shape:
-            raise GlmError(
+            raise TrainingError(
                 f"pairs do not fit together: rows {lengths}, ref {self.ref.shape}, delta {self.delta.shape}",
                 expected="arrays over the same rows",
             )
@@ -102,12 +102,12 @@ def split_pairs(pairs: PairSet, split: ArrayLike, *, merge_test_into_train: bool
         merge_test_into_train: Train on the test rows too, as the original does; otherwise nothing ever sees them.
 
     Raises:
-        GlmError: A split that is needed has no rows or lacks a class.
+        TrainingError: A split that is needed has no rows or lacks a class.
     """
     split = np.asarray(split)
     unknown = sorted(set(np.unique(split).tolist()) - {TRAIN, VAL, TEST})
     if unknown:
-        raise GlmError(f"unknown splits {unknown}", expected=f"{TRAIN}, {VAL} or {TEST}")
+        raise TrainingError(f"unknown splits {unknown}", expected=f"{TRAIN}, {VAL} or {TEST}")
     in_train = split == TRAIN
     if merge_test_into_train:
         in_train |= split == TEST
@@ -120,11 +120,11 @@ def _with_both_classes(pairs: PairSet, name: str) -> PairSet:
     pathogenic = int(np.count_nonzero(pairs.label == 1))
     benign = int(np.count_nonzero(pairs.label == 0))
     if not pathogenic or not benign:
-        raise GlmError(
+        raise TrainingError(
             f"split {name!r} has {pathogenic} pathogenic and {benign} benign pairs",
             expected="at least one of each",
             fix="embed more chromosomes (GLM_CHROMOSOMES), or lower labels.min_stars in the profile",
         )
     if pathogenic + benign != len(pairs):
-        raise GlmError(f"split {name!r} has labels besides 0 and 1", expected="kept rows only")
+        raise TrainingError(f"split {name!r} has labels besides 0 and 1", expected="kept rows only")
     return pairs

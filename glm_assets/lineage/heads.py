@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from glm_assets.encoders.device import resolve_device
+from glm_assets.encoders.device import resolve_device, use_cpu_threads
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.head_figures import distance_histogram, training_curves
 from glm_assets.heads.data import HeadData, PairSet, split_pairs, window_groups
@@ -50,6 +50,7 @@ def make_head(
     def build(work: Path) -> Facts:
         scratch = work / ".training"
         scratch.mkdir(exist_ok=True)
+        use_cpu_threads(study.settings.cpu_threads)
         tags = {"dagster/run_id": dagster_run_id, "dagster/asset_key": name}
         with tracker.run(name, tags=tags, resume_file=scratch / "tracked_run.json") as run:
             return _train(study, product, work, scratch, run, progress)

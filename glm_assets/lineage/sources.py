@@ -32,13 +32,14 @@ def offered_release(study: Study) -> tuple[ClinvarRelease, str]:
 
 def make_clinvar_release(study: Study, progress: Progress) -> Manifest:
     """Fetch the newest release at or before the cutoff, unless it is there, and parse it once."""
-    files = fetch_release(
-        _source(study),
-        study.profile.clinvar_cutoff,
-        study.releases_folder,
-        offline=study.settings.offline,
-        progress=progress,
-    )
+    from filelock import FileLock
+
+    source, folder = _source(study), study.releases_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".fetch.lock"):  # two runs at once would write the same partial download
+        files = fetch_release(
+            source, study.profile.clinvar_cutoff, folder, offline=study.settings.offline, progress=progress
+        )
 
     def build(work: Path) -> Facts:
         counts = parse_records(files.vcf, work / RECORDS_FILE, progress=progress)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from glm_assets.errors import GlmError
+from glm_assets.errors import TrainingError
 from glm_assets.training.checkpoints import CheckpointFolder, EpochRecord
 
 _PROGRESS_SECONDS = 5.0
@@ -87,7 +87,7 @@ def fit(
 
     Raises:
         CheckpointError: The folder belongs to another training.
-        GlmError: The loss is no longer finite.
+        TrainingError: The loss is no longer finite.
     """
     optimizer = torch.optim.AdamW(
         task.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -133,5 +133,5 @@ def _train_epoch(
         steps += 1
     means = {name: float(total) / steps for name, total in totals.items()}
     if not all(map(math.isfinite, means.values())):
-        raise GlmError(f"training diverged in epoch {epoch}: {means}", fix="lower the learning rate")
+        raise TrainingError(f"training diverged in epoch {epoch}: {means}", fix="lower the learning rate")
     return means

@@ -13,11 +13,6 @@ from glm_assets.storage.schemas import CLINVAR_VARIANTS
 from glm_assets.variants.alleles import explode_alts, filter_alleles
 from glm_assets.variants.labels import LabelPolicy, add_labels, count_unknown_words
 
-COLUMNS: Final = (
-    "variation_id", "chrom", "pos", "ref", "alt", "rs", "gene", "mc", "consequence", "clnsig", "clnrevstat",
-    "review_stars", "kind", "var_len", "label", "keep", "drop_reason",
-)  # fmt: skip
-
 INDEL_MAX: Final = 50
 """Longest insertion or deletion, the original pipeline's."""
 

@@ -14,12 +14,7 @@ from numpy.typing import NDArray
 
 from glm_assets.genome.splits import SplitRule, split_by_locus, split_by_window
 from glm_assets.genome.windows import WindowRecipe, Windows, WindowStatus, cut_windows
-
-COLUMNS: Final = (
-    "variation_id", "chrom", "pos", "ref", "alt", "kind", "var_len", "label", "clnsig", "review_stars", "gene",
-    "consequence", "window_start", "window_end", "variant_offset", "locus", "split", "ref_seq", "var_seq",
-    "ref_digest", "var_digest",
-)  # fmt: skip
+from glm_assets.storage.schemas import VARIANT_WINDOWS
 
 DROP_REASONS: Final = {
     WindowStatus.WINDOW: "window_outside_contig",
@@ -69,8 +64,8 @@ def build_variant_windows(
         split: The split rule. The column `locus` is the same under both.
 
     Returns:
-        The rows with windows by position (variants of one position in their order), columns `COLUMNS` with `pos`
-        1-based and windows 0-based half-open, and the counts.
+        The rows with windows by position (variants of one position in their order), columns of `VARIANT_WINDOWS`
+        with `pos` 1-based and windows 0-based half-open, and the counts.
     """
     labelled = variants.filter("keep").sort("pos", maintain_order=True)
     windows = cut_windows(contig, labelled["pos"].to_numpy(), labelled["ref"], labelled["alt"], recipe)
@@ -92,7 +87,7 @@ def build_variant_windows(
         as_strings(windows.var_windows).alias("var_seq"),
         _digests_by_start(windows.ref_windows, start).alias("ref_digest"),
         digests(windows.var_windows).alias("var_digest"),
-    ).select(COLUMNS)
+    ).select(VARIANT_WINDOWS.schema.names())
     return table, _count(windows, table)
 
 

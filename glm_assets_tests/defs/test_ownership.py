@@ -8,12 +8,18 @@ import threading
 import time
 
 import dagster as dg
+import polars as pl
 import psutil
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from glm_assets.defs import ownership
 from glm_assets.defs.ownership import claim_run, end_with_parent, release_dead_runs, releasing_dead_runs
+from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
+from glm_assets.lineage.variants import make_clinvar_variants, make_variant_windows
+from glm_assets.profiles.profile import read_profile
+from glm_assets_tests.checkouts import make_checkout, wait_until
+from glm_assets_tests.lineage.studies import tiny_study
 
 POOL = "gpu"
 
@@ -128,3 +134,111 @@ def test_a_run_that_dies_while_another_waits_is_released(instance, monkeypatch):
 def test_outside_a_child_process_nothing_watches_the_parent():
     end_with_parent()
     assert "end-with-parent" not in {thread.name for thread in threading.enumerate()}
+
+
+EMBED = "dagster asset materialize -m glm_assets.definitions --select variant_embeddings --partition"
+
+
+@pytest.fixture
+def ready(tmp_path, tiny_tree, monkeypatch):
+    """A checkout whose windows are made and whose embeddings take many small shards, and its study."""
+    encoder = read_profile("demo")["encoder"] | {"shard_rows": 2, "batch_tokens": 1024}
+    study = tiny_study(
+        tmp_path, tiny_tree, profile={"encoder": encoder, "windows": {"length": 512, "anchor": 256}}
+    )
+    make_clinvar_release(study, str)
+    make_reference_genome(study, str)
+    make_glm_checkpoint(study, str)
+    for chrom in study.profile.chromosomes:
+        make_clinvar_variants(study, chrom)
+        make_variant_windows(study, chrom)
+    settings = {name: str(getattr(study.settings, name)) for name in ("profile", "data_root", "ncbi_url")}
+    checkout = make_checkout(tmp_path, {f"GLM_{name.upper()}": value for name, value in settings.items()})
+    monkeypatch.chdir(checkout.folder)  # the storage paths of dagster.yaml are relative
+    with dg.DagsterInstance.from_config(str(checkout.folder)) as instance:
+        yield checkout, study, instance
+
+
+def shards(study) -> int:
+    return len(list((study.root / "embeddings").glob("[!.]*.parquet")))
+
+
+def freeze_in_the_middle(study, process) -> list[psutil.Process]:
+    """Stop a command's children once a first shard is there; gives them. What follows can take its time then."""
+    wait_until(lambda: shards(study) > 0, "a first shard", pause=0.005)
+    children = psutil.Process(process.pid).children(recursive=True)
+    for child in children:
+        child.suspend()
+    assert study.variant_embeddings("21").current() is None
+    return children
+
+
+def kill_alone(process, children: list[psutil.Process]) -> None:
+    """Kill a command as nothing can prevent it, but none of its children, and let those go on."""
+    process.kill()
+    process.wait()
+    for child in children:
+        child.resume()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE  # a container may have nobody who reaps orphans
+    except psutil.NoSuchProcess:
+        return False
+
+
+def step_started(instance, partition: str) -> float:
+    """When the newest run of a partition began to embed; 0 before it does."""
+    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": partition}), limit=1)
+    if not runs:
+        return 0.0
+    records = instance.get_records_for_run(runs[0].run_id, of_type=dg.DagsterEventType.STEP_START).records
+    return records[0].event_log_entry.timestamp if records else 0.0
+
+
+def assert_no_vector_was_computed_twice(study) -> None:
+    indexes = (study.root / "embeddings").glob("[!.]*.parquet")
+    keys = pl.concat([pl.read_parquet(index) for index in indexes])["key"]
+    assert keys.is_unique().all()
+
+
+@pytest.mark.system
+def test_a_killed_command_takes_its_steps_along_and_the_next_one_goes_on_where_it_was(ready):
+    checkout, study, instance = ready
+    with checkout.start(f"{EMBED} 21") as process:
+        children = freeze_in_the_middle(study, process)
+        done = shards(study)
+        assert holders(instance)[0]
+        kill_alone(process, children)
+        wait_until(lambda: not any(is_alive(child) for child in children), "the orphans end", seconds=20)
+    assert shards(study) <= done + 1
+    assert study.variant_embeddings("21").current() is None
+    (killed,) = instance.get_runs()
+    assert (killed.status, holders(instance)[0]) == (dg.DagsterRunStatus.STARTED, {killed.run_id})
+
+    begin = time.time()
+    checkout.run(f"{EMBED} 21")
+    assert step_started(instance, "21") - begin < 60
+    assert status(instance, killed.run_id) == dg.DagsterRunStatus.FAILURE
+    assert holders(instance) == (set(), set())
+    manifest = study.require(study.variant_embeddings("21"))
+    assert manifest.facts["cache_hits"] >= 2 * done > 0
+    assert_no_vector_was_computed_twice(study)
+
+
+@pytest.mark.system
+def test_a_command_that_waits_for_the_pool_goes_on_when_the_one_before_it_is_killed(ready):
+    checkout, study, instance = ready
+    with checkout.start(f"{EMBED} 21") as first:
+        children = freeze_in_the_middle(study, first)
+        with checkout.start(f"{EMBED} 22") as second:
+            wait_until(lambda: holders(instance)[1], "the second command waits for the pool")
+            time.sleep(5)
+            assert step_started(instance, "22") == 0
+            killed_at = time.time()
+            kill_alone(first, children)
+            assert second.wait(timeout=300) == 0
+    assert 0 < step_started(instance, "22") - killed_at < 60
+    assert study.variant_embeddings("22").current()
+    assert holders(instance) == (set(), set())

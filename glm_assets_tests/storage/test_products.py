@@ -15,7 +15,13 @@ from glm_assets.storage.products import MANIFEST, Manifest, Product, read_whole
 
 
 def product(folder: Path, **changes) -> Product:
-    values = {"asset": "windows", "folder": folder, "inputs": {"a": "1"}, "recipe": {"length": 8}, "code_version": "1"}
+    values = {
+        "asset": "windows",
+        "folder": folder,
+        "inputs": {"a": "1"},
+        "recipe": {"length": 8},
+        "code_version": "1",
+    }
     return Product(**(values | changes))
 
 
@@ -194,7 +200,8 @@ def test_two_processes_take_turns_and_the_second_reuses(tmp_path):
         """)
     )
     running = [
-        subprocess.Popen([sys.executable, script, tmp_path / "p"], stdout=subprocess.PIPE, text=True) for _ in range(2)
+        subprocess.Popen([sys.executable, script, tmp_path / "p"], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
     ]
     assert sorted(process.communicate()[0] for process in running) == ["False", "True"]
     assert (tmp_path / "built").read_text() == "x"

@@ -36,10 +36,13 @@ def test_a_frame_that_breaks_the_schema_is_refused_by_name(tmp_path, frame, culp
 
 
 def test_the_window_columns_are_the_contract():
-    assert VARIANT_WINDOWS.schema.names() == (
-        "variation_id chrom pos ref alt kind var_len label clnsig review_stars gene consequence window_start "
-        "window_end variant_offset locus split ref_seq var_seq ref_digest var_digest"
-    ).split()
+    assert (
+        VARIANT_WINDOWS.schema.names()
+        == (
+            "variation_id chrom pos ref alt kind var_len label clnsig review_stars gene consequence window_start "
+            "window_end variant_offset locus split ref_seq var_seq ref_digest var_digest"
+        ).split()
+    )
     assert VARIANT_WINDOWS.schema["label"] == pl.Int8
     assert VARIANT_WINDOWS.schema["variant_offset"] == pl.Int16
 

@@ -30,7 +30,7 @@ DROP = {
 }
 
 
-class Dropped(Exception):  # noqa: N818 (an outcome, not an error)
+class Dropped(Exception):
     """An ALT fails; the argument is the name of its counter."""
 
 
