@@ -50,10 +50,10 @@ demo: .venv/.demo  ## run the main lineage offline on the CPU, by plain dagster 
 , := ,
 
 test: .venv/.dev  ## run the tests (below 10 minutes)
-	$(PYTEST) -n 2 -m "not system"
+	$(PYTEST) -n 2 --dist loadfile -m "not system"
 
 test-system: .venv/.dev  ## run the slow tests: servers, killed processes, the whole demo (below 35 minutes)
-	$(PYTEST) -n 2 -m system
+	$(PYTEST) -n 2 --dist loadfile -m system
 
 check: .venv/.dev  ## lint, format, types and definitions
 	$(BIN)/ruff check

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from glm_assets.errors import SettingsError
-from glm_assets.profiles.profile import DEMO_TREE, Profile, build_profile, describe, read_profile
+from glm_assets.profiles.profile import DEMO_TREE, Profile, build_profile, describe, parse_date, read_profile
 
 _PREFIX = "GLM_"
 
@@ -56,6 +55,8 @@ class Settings(BaseSettings):
     @field_validator("data_root")
     @classmethod
     def _local(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("allowed: a folder, or the variable unset for `data`")
         if "://" in value:
             raise ValueError("only a folder is supported as data root so far")
         return value
@@ -86,8 +87,9 @@ class Settings(BaseSettings):
     def run_profile(self) -> Profile:
         """The profile with the environment's overrides applied."""
         values: dict[str, Any] = read_profile(self.profile)
-        if self.ncbi_url:
-            values["ncbi_url"] = self.ncbi_url
+        url = self.ncbi_url or values.get("ncbi_url")
+        if url and isinstance(url, str):
+            values["ncbi_url"] = _absolute(url)
         if self.clinvar_cutoff is not None:
             values["clinvar_cutoff"] = parse_date(self.clinvar_cutoff) if self.clinvar_cutoff else None
         if self.chromosomes:
@@ -118,15 +120,6 @@ class Settings(BaseSettings):
         return self.mlflow_tracking_uri or f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
 
 
-def parse_date(text: str) -> date:
-    """Read `YYYY-MM-DD` or `YYYYMMDD`.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    for form in ("%Y-%m-%d", "%Y%m%d"):
-        try:
-            return datetime.strptime(text, form).date()
-        except ValueError:
-            continue
-    raise ValueError(f"{text!r} is no date; allowed: YYYY-MM-DD or YYYYMMDD")
+def _absolute(url: str) -> str:
+    """An address as it is, a folder as an absolute path: a data root must find its source from anywhere."""
+    return url if "://" in url or url == DEMO_TREE else str(Path(url).expanduser().resolve())

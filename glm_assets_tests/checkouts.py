@@ -18,7 +18,7 @@ import psutil
 
 from glm_assets_tests.conftest import REPOSITORY
 
-_COPIED = ("dagster.yaml", "workspace.yaml", "pyproject.toml", "Makefile", "README.md")
+_COPIED = ("dagster.yaml", "workspace.yaml", "pyproject.toml", "constraints.txt", "Makefile")
 _FOREIGN = ("GLM_", "DAGSTER_", "MLFLOW_", "PYTEST_")
 
 

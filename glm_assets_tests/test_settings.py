@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +13,8 @@ import yaml
 from glm_assets.errors import DataRootError, SettingsError
 from glm_assets.profiles.profile import BUILT_IN, read_profile
 from glm_assets.settings import Settings
+from glm_assets.storage import data_root
+from glm_assets.storage.atomic import write_json
 from glm_assets.storage.data_root import claim_data_root
 
 
@@ -63,6 +68,8 @@ def test_chromosomes_come_in_genome_order(monkeypatch):
         ("GLM_CLINVAR_CUTOFF", "09.11.2025", "clinvar_cutoff", "YYYY-MM-DD"),
         ("GLM_CHROMOSOMES", "13,chr17", "chr17", "MT"),
         ("GLM_OFFLINE", "perhaps", "offline", "boolean"),
+        ("GLM_DATA_ROOT", " ", "data_root", "a folder"),
+        ("GLM_PROFILE", "long" * 1000, "long", "faithful"),
     ],
 )
 def test_a_bad_variable_is_named_with_what_is_allowed(monkeypatch, variable, value, named, allowed):
@@ -82,6 +89,11 @@ def test_a_bad_variable_is_named_with_what_is_allowed(monkeypatch, variable, val
         (lambda p: p["windows"].update(anchor=1024), "windows.anchor", "less than windows.length"),
         (lambda p: p["heads"].pop("v2"), "heads", "v2"),
         (lambda p: p.pop("seed"), "seed", "missing"),
+        (lambda p: p["labels"].update(policy="faithful"), "labels.min_stars", "allowed is 0"),
+        (lambda p: p.update(seed=-1), "seed", "greater than or equal to 0"),
+        (lambda p: p.update(clinvar_cutoff=91125), "clinvar_cutoff", "YYYYMMDD"),
+        (lambda p: p["labels"].update(indel_max=40_000), "labels.indel_max", "32767"),
+        (lambda p: p["heads"]["v0"].update(widths=[0, 8]), "heads.v0.widths", "greater than 0"),
     ],
 )
 def test_a_bad_profile_key_is_named_with_what_is_allowed(monkeypatch, tmp_path, change, named, allowed):
@@ -101,3 +113,58 @@ def test_a_data_root_refuses_another_window_recipe_and_says_how_to_go_on(tmp_pat
     claim_data_root(tmp_path / "root", {"profile": "demo", "windows": {"length": 1024}})
     with pytest.raises(DataRootError, match=r"1024.*512.*GLM_DATA_ROOT"):
         claim_data_root(tmp_path / "root", {"profile": "demo", "windows": {"length": 512}})
+
+
+def test_a_profile_in_another_encoding_is_named(monkeypatch, tmp_path):
+    (tmp_path / "mine.yaml").write_bytes("name: Ähre".encode("latin-1"))
+    monkeypatch.setenv("GLM_PROFILE", str(tmp_path / "mine.yaml"))
+    with pytest.raises(SettingsError, match=r"mine\.yaml.*UTF-8"):
+        _ = Settings.from_environment().run_profile
+
+
+@pytest.mark.parametrize("written", [20251109, "20251109", "2025-11-09", date(2025, 11, 9)])
+def test_a_profile_may_write_the_cutoff_as_the_environment_does(monkeypatch, tmp_path, written):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(read_profile("demo") | {"clinvar_cutoff": written}))
+    monkeypatch.setenv("GLM_PROFILE", str(path))
+    assert Settings.from_environment().run_profile.clinvar_cutoff == date(2025, 11, 9)
+
+
+def test_a_source_folder_is_the_same_from_every_working_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GLM_NCBI_URL", "mirror/")
+    assert Settings.from_environment().run_profile.ncbi_url == str(tmp_path / "mirror")
+    monkeypatch.setenv("GLM_NCBI_URL", "https://example.org/mirror")
+    assert Settings.from_environment().run_profile.ncbi_url == "https://example.org/mirror"
+
+
+def test_a_data_root_that_cannot_be_a_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataRootError, match=r"file/root cannot be used \(Not a directory\).*GLM_DATA_ROOT"):
+        claim_data_root(tmp_path / "file" / "root", {"profile": "demo"})
+
+
+@pytest.mark.parametrize("content", [b"[1]", b"{", b"\xff"])
+def test_a_data_root_with_a_broken_mark_is_named(tmp_path, content):
+    (tmp_path / "platform.json").write_bytes(content)
+    with pytest.raises(DataRootError, match=r"platform\.json cannot be read"):
+        claim_data_root(tmp_path, {"profile": "demo"})
+
+
+def test_of_studies_that_claim_a_data_root_at_once_one_gets_it(tmp_path, monkeypatch):
+    def write_slowly(path: Path, value: object) -> None:
+        time.sleep(0.1)
+        write_json(path, value)
+
+    monkeypatch.setattr(data_root, "write_json", write_slowly)
+
+    def claim(profile: str) -> bool:
+        try:
+            claim_data_root(tmp_path / "root", {"profile": profile})
+        except DataRootError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(claim, [f"p{number}" for number in range(8)]))
+    assert claimed.count(True) == 1

@@ -5,6 +5,7 @@ no daemon watches it, the slot stays taken for ever. Every run therefore notes i
 owners before and while it waits, and a step ends when the process of its run ends.
 """
 
+import logging
 import multiprocessing
 import os
 import socket
@@ -15,9 +16,14 @@ from multiprocessing.connection import wait
 
 import dagster as dg
 import psutil
+from sqlalchemy.exc import SQLAlchemyError
+
+_LOG = logging.getLogger(__name__)
 
 _OWNER_TAG = "glm/owner"
 _INTERVAL_SECONDS = 10.0
+# A process's start time is derived from the system clock, which may be set.
+_CLOCK_TOLERANCE_SECONDS = 10.0
 
 
 def claim_run(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -59,7 +65,10 @@ def releasing_dead_runs(instance: dg.DagsterInstance) -> Iterator[None]:
 
     def watch() -> None:
         while not ended.wait(_INTERVAL_SECONDS):
-            release_dead_runs(instance)
+            try:
+                release_dead_runs(instance)
+            except SQLAlchemyError as error:  # a busy database must not end the watch: nobody would look again
+                _LOG.warning("looking for killed runs failed, trying again: %s", error)
 
     threading.Thread(target=watch, name="release-dead-runs", daemon=True).start()
     try:
@@ -92,6 +101,6 @@ def _owner_is_dead(owner: str | None) -> bool:
     if host != socket.gethostname():
         return False
     try:
-        return abs(psutil.Process(int(pid)).create_time() - float(created)) > 1.0
+        return abs(psutil.Process(int(pid)).create_time() - float(created)) > _CLOCK_TOLERANCE_SECONDS
     except psutil.NoSuchProcess:
         return True

@@ -99,20 +99,24 @@ def _follow(
     ready: Callable[[], object],
     partitions: Sequence[str] = (),
 ) -> dg.SensorResult | dg.SkipReason:
-    """Request a job once per release, when what it needs is ready: as a whole, or a run a partition."""
+    """Request a job once per release and set of chromosomes, when what it needs is ready.
+
+    As a whole, or a run a partition.
+    """
     if not wanted:
         return dg.SkipReason(f"Profile {study.profile.name} leaves this to you.")
     md5 = _release_md5(study)
     if md5 is None:
         return dg.SkipReason("There is no release yet.")
-    if md5 == context.cursor:
+    wish = ":".join([md5, *study.profile.chromosomes])
+    if wish == context.cursor:
         return dg.SkipReason("This release was already requested.")
     try:
         ready()
     except GlmError as error:
         return dg.SkipReason(error.problem)
     requests = [dg.RunRequest(run_key=f"{md5}:{key}", partition_key=key) for key in partitions]
-    return dg.SensorResult(run_requests=requests or [dg.RunRequest(run_key=md5)], cursor=md5)
+    return dg.SensorResult(run_requests=requests or [dg.RunRequest(run_key=wish)], cursor=wish)
 
 
 def _release_md5(study: Study) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from glm_assets.genome.contigs import chromosome_key
+
 
 @dataclass(frozen=True, order=True)
 class Change:
@@ -63,8 +65,9 @@ def insertion(contig: str, start: int, bases: str) -> Change:
 
 
 def hgvs(change: Change, accession: str, contig: str) -> str:
-    """Genomic HGVS expression as ClinVar spells it; insertions and deletions are moved as far right as they go."""
-    return f"{accession}:g.{_description(change, contig)}"
+    """HGVS expression as ClinVar spells it; insertions and deletions are moved as far right as they go."""
+    kind = "m" if chromosome_key(accession) == "MT" else "g"
+    return f"{accession}:{kind}.{_description(change, contig)}"
 
 
 def variant_class(change: Change, contig: str) -> tuple[str, str]:

@@ -95,6 +95,8 @@ def _finished(folder: Path, recipe: DemoRecipe) -> DemoTree | None:
             expected=f"an empty or absent folder, or one with {RECORD}",
             fix="choose another folder or empty this one",
         ) from error
+    except ValueError:
+        return None
     if record["generator_version"] != GENERATOR_VERSION or record["recipe"] != recipe.as_dict():
         return None
     paths = {folder / name: digest for name, digest in record["files"].items()}

@@ -66,11 +66,15 @@ class Encoder(ABC):
         spec: What its vectors are.
         device_name: Where it computes, for people.
         batch_tokens: Bases in one forward pass, at most (a longer single window is a batch of its own).
+        windows_computed: Windows that went through the model so far.
+        tokens_computed: Bases that were computed for them.
     """
 
     spec: EncoderSpec
     device_name: str
     batch_tokens: int
+    windows_computed: int = 0
+    tokens_computed: int = 0
 
     @abstractmethod
     def embed_batch(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -107,6 +111,8 @@ class Encoder(ABC):
                 # Read anew each time: an encoder lowers it when its device runs out of memory.
                 batch = rows[: max(1, self.batch_tokens // int(length))]
                 vectors[batch] = self.embed_batch(windows[batch, :length])
+                self.windows_computed += batch.size
+                self.tokens_computed += batch.size * int(length)
                 rows = rows[batch.size :]
         return vectors
 

@@ -48,7 +48,7 @@ def make_demo_checkpoint(dest: Path) -> None:
     model.to_bfloat16_except_pr_lc(to_float32=True)
     buffers = dict(model.named_buffers())
     state = {
-        name: value if name in buffers else torch.from_numpy(_draw(name, tuple(value.shape))).to(value.dtype)
+        name: value.cpu() if name in buffers else torch.from_numpy(_draw(name, tuple(value.shape))).to(value.dtype)
         for name, value in model.state_dict().items()
     }
     with atomic_path(dest.with_suffix(".yml")) as temporary:

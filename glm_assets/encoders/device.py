@@ -36,15 +36,25 @@ def resolve_device(device: str) -> str:
     raise EncoderError(f"unknown device {device!r}", expected="auto, cpu, cuda or cuda:N", fix="set GLM_DEVICE")
 
 
-def use_cpu_threads(count: int) -> None:
-    """Set torch's threads in this process; more than one is slower where steps share the cores.
+def prepare_device(device: str, cpu_threads: int) -> None:
+    """Make torch ready for a device in this process.
 
     Args:
-        count: Threads within an operation.
+        device: As `resolve_device` names it.
+        cpu_threads: torch's threads on a CPU; more than one is slower where steps share the cores.
+
+    Raises:
+        EncoderError: torch sees no GPU: it is a CPU build, or the driver does not fit.
     """
     import torch
 
-    torch.set_num_threads(count)
+    if device == CPU:
+        torch.set_num_threads(cpu_threads)
+    elif not torch.cuda.is_available():
+        raise EncoderError(
+            f"torch {torch.__version__} sees no GPU, but the device is {device}",
+            fix="set GLM_DEVICE=cpu, or install a CUDA build of torch",
+        )
 
 
 def _has_nvidia_gpu(device_files: Path = Path("/dev")) -> bool:

@@ -33,8 +33,9 @@ class EmbedReport:
         rows: Variants or sequences asked for.
         cache_hits: Rows whose vectors were in the store already.
         distinct_references: Different reference windows among the rows that were computed; 0 for sequences.
-        windows_computed: Forward passes of one window.
-        tokens_computed: Bases in them.
+        windows_computed: Windows that went through the model, reference and variant windows alike.
+        tokens_computed: Bases computed for them; a prefix that a variant's window shares with its reference's
+            counts once where the encoder computes it once.
         seconds: Time spent on computing and storing.
         device: Where the encoder computed.
     """
@@ -83,19 +84,17 @@ def embed_variants(
         The rows of the table `variant_embeddings` in the order of `windows`, and the report.
     """
     store.sweep()
+    before = _work_done(encoder)
     keys = pair_keys(windows, encoder.spec.fingerprint, recipe)
     missing = store.missing(keys)
     todo = windows.with_columns(keys).filter(missing).unique("key", maintain_order=True)
-    references = todo.unique("ref_digest")["ref_seq"]
     start = time.monotonic()
     line = ProgressLine(progress, "variants", len(todo))
     for shard in _pair_shards(todo, shard_rows):
         ref, var = window_matrix(shard["ref_seq"]), window_matrix(shard["var_seq"])
         store.append(shard["key"], *encoder.embed_pairs(ref, var, shard["variant_offset"].to_numpy()))
         line.advance(len(shard))
-    seconds = time.monotonic() - start
-    computed = pl.concat([todo["var_seq"], references])
-    report = _report(encoder, missing, computed, len(references), seconds)
+    report = _report(encoder, before, missing, todo["ref_digest"].n_unique(), time.monotonic() - start)
     return windows.select(*_IDENTITY, keys), report
 
 
@@ -115,6 +114,7 @@ def embed_sequences(
         The key of each sequence in order, and the report.
     """
     store.sweep()
+    before = _work_done(encoder)
     keys = sequence_keys(sequences, encoder.spec.fingerprint)
     missing = store.missing(keys)
     todo = pl.DataFrame({"key": keys, "seq": sequences}).filter(missing).unique("key", maintain_order=True)
@@ -124,7 +124,7 @@ def embed_sequences(
     for shard in todo.iter_slices(shard_rows):
         store.append_sequences(shard["key"], encoder.embed(window_matrix(shard["seq"])))
         line.advance(len(shard))
-    return keys, _report(encoder, missing, todo["seq"], 0, time.monotonic() - start)
+    return keys, _report(encoder, before, missing, 0, time.monotonic() - start)
 
 
 def read_vectors(index: pl.DataFrame, store: EmbeddingStore) -> tuple[Vectors, Vectors]:
@@ -171,15 +171,20 @@ def _pair_shards(todo: pl.DataFrame, shard_rows: int) -> list[pl.DataFrame]:
     return grouped.partition_by("shard", maintain_order=True)
 
 
+def _work_done(encoder: Encoder) -> tuple[int, int]:
+    return encoder.windows_computed, encoder.tokens_computed
+
+
 def _report(
-    encoder: Encoder, missing: NDArray[np.bool_], computed: pl.Series, references: int, seconds: float
+    encoder: Encoder, before: tuple[int, int], missing: NDArray[np.bool_], references: int, seconds: float
 ) -> EmbedReport:
+    windows, tokens = _work_done(encoder)
     return EmbedReport(
         rows=len(missing),
         cache_hits=int((~missing).sum()),
         distinct_references=references,
-        windows_computed=len(computed),
-        tokens_computed=int(computed.str.len_bytes().sum()),
+        windows_computed=windows - before[0],
+        tokens_computed=tokens - before[1],
         seconds=seconds,
         device=encoder.device_name,
     )

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm_assets.encoders import evo2_cpu
-from glm_assets.encoders.base import Encoder, EncoderSpec
-from glm_assets.encoders.device import CPU, use_cpu_threads
+from glm_assets.encoders.base import PADDING, Encoder, EncoderSpec
+from glm_assets.encoders.device import CPU, prepare_device
 from glm_assets.encoders.evo2_config import EVO2_MODELS, blocks_needed, model_config
+from glm_assets.encoders.evo2_pairs import SHARED_PREFIX, PairBatch, embed_pair_batch, next_batch
 from glm_assets.encoders.pooling import find_pooling
 from glm_assets.errors import EncoderError
 
@@ -56,10 +57,7 @@ class Evo2Encoder(Encoder):
     ) -> None:
         import torch
 
-        if device == CPU:
-            use_cpu_threads(cpu_threads)
-        elif not torch.cuda.is_available():
-            raise EncoderError(f"torch sees no GPU, but the device is {device}", fix="set GLM_DEVICE=cpu")
+        prepare_device(device, cpu_threads)
         self.spec = spec
         self.batch_tokens = batch_tokens or (_CPU_BATCH_TOKENS if device == CPU else _GPU_BATCH_TOKENS)
         self.device_name = CPU if device == CPU else torch.cuda.get_device_name(device)
@@ -85,16 +83,88 @@ class Evo2Encoder(Encoder):
 
         with contextlib.suppress(torch.OutOfMemoryError):
             return self._forward(windows)
-        if len(windows) == 1:
+        middle = self._halve(len(windows), windows.shape[1], "window")
+        return np.concatenate([self.embed_batch(windows[:middle]), self.embed_batch(windows[middle:])])
+
+    def embed_pairs(
+        self, ref: NDArray[np.uint8], var: NDArray[np.uint8], offset: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Vectors of reference windows and what the variants add to them; see `Encoder.embed_pairs`.
+
+        Where `spec.extras["pairs"]` says so, the prefix that a variant shares with its reference is computed once.
+
+        Args:
+            ref: (n, L) reference windows, ASCII bytes; shorter ones are padded on the right with zero bytes.
+            var: (n, L) variant windows, each as long as its reference window.
+            offset: (n,) 0-based index of the variant in its window; the windows themselves say where they differ.
+
+        Returns:
+            The reference vectors and the differences variant - reference, both (n, dimension) float32.
+
+        Raises:
+            EncoderError: A window is empty or longer than the context, or its variant's is of another length; not
+                even one pair fits the GPU.
+        """
+        if self.spec.extras["pairs"] != SHARED_PREFIX:
+            return super().embed_pairs(ref, var, offset)
+        lengths = np.count_nonzero(ref != PADDING, axis=1)
+        self._check_lengths(lengths)
+        if (odd := np.flatnonzero(lengths != np.count_nonzero(var != PADDING, axis=1))).size:
+            raise EncoderError(f"the windows of pair {int(odd[0])} differ in length", expected="equal lengths")
+        reference = np.unique(ref, axis=0, return_inverse=True)[1].reshape(-1)
+        by_reference = np.argsort(reference, kind="stable")
+        vectors = np.empty((2, len(ref), self.spec.dimension), np.float32)
+        for length in np.unique(lengths):
+            rows = by_reference[lengths[by_reference] == length]
+            while rows.size:
+                # Read anew each time, as in `embed`.
+                batch = rows[: next_batch(reference[rows], self.batch_tokens // int(length))]
+                vectors[:, batch] = self._pairs_in_memory(ref[batch, :length], var[batch, :length])
+                rows = rows[batch.size :]
+        return vectors[0], vectors[1]
+
+    def _pairs_in_memory(self, ref: NDArray[np.uint8], var: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Vectors and differences (2, b, dimension) of one batch, in halves where the memory is too small."""
+        import torch
+
+        batch = PairBatch.of(ref, var)
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return self._forward_pairs(batch)
+        middle = self._halve(len(ref), ref.shape[1], "pair of windows")
+        halves = (slice(None, middle), slice(middle, None))
+        return np.concatenate([self._pairs_in_memory(ref[half], var[half]) for half in halves], axis=1)
+
+    def _forward_pairs(self, batch: PairBatch) -> NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode():
+            vectors, deltas = embed_pair_batch(self._model, self.spec.layer, batch)
+            both = torch.stack([vectors[batch.reference], deltas]).cpu().numpy()
+        self.windows_computed += len(batch.ref) + len(batch.var)
+        self.tokens_computed += batch.tokens
+        return both
+
+    def _halve(self, count: int, length: int, what: str) -> int:
+        """Give up on batches of this size after the GPU ran out of memory.
+
+        Returns:
+            How many of the `count` are half.
+
+        Raises:
+            EncoderError: There was only one.
+        """
+        import torch
+
+        if count == 1:
             raise EncoderError(
-                f"one window of {windows.shape[1]} bases does not fit the memory of {self.device_name}",
+                f"one {what} of {length} bases does not fit the memory of {self.device_name}",
                 fix="shorten windows.length, or use a GPU with more memory",
             )
         torch.cuda.empty_cache()
-        middle = len(windows) // 2
-        self.batch_tokens = min(self.batch_tokens, middle * windows.shape[1])
-        _log.warning("GPU out of memory with %d windows; continuing with %d", len(windows), middle)
-        return np.concatenate([self.embed_batch(windows[:middle]), self.embed_batch(windows[middle:])])
+        middle = count // 2
+        self.batch_tokens = min(self.batch_tokens, middle * length)
+        _log.warning("GPU out of memory with %d x %s; continuing with %d", count, what, middle)
+        return middle
 
     def _forward(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the blocks; the final norm and the unembedding are not needed and not run."""
@@ -109,6 +179,8 @@ class Evo2Encoder(Encoder):
         return pooled.cpu().numpy()
 
     def _keep_pooled(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        import torch
+
         hidden = output[0] if isinstance(output, tuple) else output
         if hidden.shape[2:] != (self.spec.dimension,):
             raise EncoderError(
@@ -116,7 +188,8 @@ class Evo2Encoder(Encoder):
                 expected=f"(windows, positions, {self.spec.dimension})",
                 fix="choose a block, or one of its linear layers",
             )
-        self._pooled = self._pool(hidden)
+        with torch.autocast(hidden.device.type, enabled=False):  # which would sum bfloat16 in float32
+            self._pooled = self._pool(hidden)
 
     def _original_casts(self) -> contextlib.AbstractContextManager[Any]:
         import torch
@@ -133,7 +206,7 @@ def build_model(config: dict[str, Any], device: str) -> Any:
         config: As `model_config` gives it, possibly with fewer layers.
         device: `cpu` or `cuda:N`; vtx builds on all visible GPUs, the caller moves the model.
     """
-    evo2_cpu.install(device)
+    evo2_cpu.install(device, fp8=config["use_fp8_input_projections"])
     import torch
     from vortex.model.model import StripedHyena
     from vortex.model.utils import dotdict
@@ -154,7 +227,10 @@ def _load(spec: EncoderSpec, weights: Path, device: str) -> Any:
 
 
 def _read_weights(model: Any, weights: Path, spec: EncoderSpec) -> None:
-    """Fill the model from a file of tensors; vtx reads with `weights_only`, so no code in it can run."""
+    """Fill the model from a file of tensors; vtx reads with `weights_only`, so no code in it can run.
+
+    With FP8, Transformer Engine unpickles its own state in the file: then the file must be trusted.
+    """
     from vortex.model.utils import load_checkpoint
 
     try:

@@ -13,6 +13,7 @@ import yaml
 
 from glm_assets.encoders.base import EncoderSpec
 from glm_assets.encoders.device import CPU
+from glm_assets.encoders.evo2_pairs import pair_method
 from glm_assets.encoders.pooling import find_pooling
 from glm_assets.errors import EncoderError
 
@@ -108,6 +109,7 @@ def evo2_spec(
     use_fp8 = needs_fp8 or (fp8 and on_gpu)
     if use_fp8:
         _require_fp8(name, device, needs_fp8)
+    cast_all = cast_all_bf16 and on_gpu
     return EncoderSpec(
         name=name,
         revision=revision,
@@ -117,7 +119,7 @@ def evo2_spec(
         context=config["max_seqlen"],
         dtype="bfloat16" if on_gpu else "float32",
         needs=("fp8",) if use_fp8 else (),
-        extras={"cast_all_bf16": cast_all_bf16 and on_gpu, "pairs": "two_forwards"},
+        extras={"cast_all_bf16": cast_all, "pairs": pair_method(layer, pooling, cast_all_bf16=cast_all)},
     )
 
 

@@ -1,8 +1,8 @@
 """What evo2 0.6.0 and vtx 1.1.0 need in order to run without a GPU (checked with torch 2.13.0).
 
-vtx imports flash-attn's compiled kernels unconditionally, enters `torch.cuda.device` even for CPU tensors, and
-opens `activations_debug.log` in the current directory on import. These three are replaced here and nothing else;
-the model itself stays vtx's own.
+vtx imports flash-attn's compiled kernels unconditionally, enters `torch.cuda.device` even for CPU tensors, opens
+`activations_debug.log` in the current directory on import, and projects with Transformer Engine, which knows no CPU,
+wherever that is installed. These four are replaced here and nothing else; the model itself stays vtx's own.
 """
 
 from __future__ import annotations
@@ -20,20 +20,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def install(device: str) -> None:
+def install(device: str, *, fp8: bool) -> None:
     """Make vtx importable and able to compute on `device`; call it before every import of vortex.
 
-    A host with flash-attn keeps flash-attn's kernels.
+    A GPU keeps the kernels of flash-attn where they are installed, and those of Transformer Engine for FP8 alone:
+    without FP8 they gain nothing, refuse checkpoints that were saved without them, and unpickle what they find in one.
 
     Args:
         device: `cpu` or `cuda:N`.
+        fp8: Whether the model has FP8 input projections.
     """
     _provide(
         "vortex.logging",
         activations_logger=logging.getLogger("vortex.activations"),
         enable_activations_logging=lambda: None,
     )
-    if not has_flash_attention():
+    if not fp8:
+        # None is Python's mark of a module that cannot be imported.
+        sys.modules.setdefault("transformer_engine.pytorch", None)  # pyright: ignore[reportArgumentType]
+    if device == CPU or not has_flash_attention():
         # The full name being present, vortex.ops, which imports the kernels, is never run.
         _provide("vortex.ops.embedding.rotary", apply_rotary=apply_rotary)
     if device == CPU:

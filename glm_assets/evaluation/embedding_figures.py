@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from glm_assets.evaluation.figures import BENIGN, PATHOGENIC, new_figure
+from glm_assets.evaluation.figures import CLASSES, log_edges, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BINS = 50
-_CLASSES = ((0, "benign", BENIGN), (1, "pathogenic", PATHOGENIC))
 
 
 def pair_distances(ref: NDArray[np.float32], delta: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -43,9 +42,8 @@ def plot_pair_distances(distances: NDArray[np.float32], label: NDArray[np.intege
     axes = figure.subplots()
     positive = distances > 0
     if positive.any():
-        logs = np.log10(distances[positive])
-        edges = np.linspace(logs.min(), logs.max() + 1e-6, _BINS + 1).tolist()
-        for value, name, colour in _CLASSES:
+        edges = log_edges(distances[positive], _BINS)
+        for value, name, colour in CLASSES:
             own = np.log10(distances[positive & (label == value)])
             if own.size:
                 axes.hist(own, edges, histtype="step", color=colour, label=f"{name} ({own.size:,})")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -13,6 +16,9 @@ PATHOGENIC: Final = "#D55E00"
 BENIGN: Final = "#0072B2"
 NEUTRAL: Final = "#7F7F7F"
 ACCENTS: Final = ("#009E73", "#E69F00", "#56B4E9", "#CC79A7")
+
+CLASSES: Final = ((0, "benign", BENIGN), (1, "pathogenic", PATHOGENIC))
+"""Label, name and colour."""
 
 SIZE: Final = (6.4, 3.2)
 
@@ -29,6 +35,17 @@ def new_figure(size: tuple[float, float] = SIZE) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=size, layout="constrained")
+
+
+def log_edges(values: NDArray[np.floating], bins: int) -> list[float]:
+    """Edges of equal bins over the decimal logarithm of values.
+
+    Args:
+        values: (n,) positive, n >= 1.
+        bins: How many.
+    """
+    logs = np.log10(values)
+    return np.linspace(logs.min(), logs.max() + 1e-6, bins + 1).tolist()
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glm_assets.evaluation.figures import ACCENTS, BENIGN, NEUTRAL, PATHOGENIC, new_figure
+from glm_assets.evaluation.figures import ACCENTS, BENIGN, CLASSES, NEUTRAL, log_edges, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _PANELS = {"score": "score = CD + CDD + PCC", "cd": "CD", "cdd": "CDD", "pcc": "PCC"}
-_CLASSES = ((0, "benign", BENIGN), (1, "pathogenic", PATHOGENIC))
 _BINS = 40
 
 
@@ -58,9 +57,8 @@ def distance_histogram(name: str, distance: NDArray[np.floating], label: NDArray
     axes = figure.subplots()
     positive = distance > 0
     if positive.any():
-        logs = np.log10(distance[positive])
-        edges = np.linspace(logs.min(), logs.max() + 1e-6, _BINS + 1).tolist()
-        for value, kind, colour in _CLASSES:
+        edges = log_edges(distance[positive], _BINS)
+        for value, kind, colour in CLASSES:
             own = distance[positive & (label == value)]
             if own.size:
                 shares = np.full(own.size, 1 / own.size)

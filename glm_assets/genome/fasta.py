@@ -90,11 +90,7 @@ class ReferenceGenome:
         try:
             text = self._file.fetch(name)
         except (OSError, ValueError) as error:
-            raise IntegrityError(
-                f"{self.path} cannot be read at contig {name} ({error})",
-                expected="an undamaged BGZF file that matches its .fai and .gzi",
-                fix="remove the file and materialise reference_genome again",
-            ) from error
+            raise self._damaged(f"at contig {name} ({error})") from error
         sequence = upper(np.frombuffer(text.encode("ascii"), dtype=np.uint8))
         sequence.setflags(write=False)
         return sequence
@@ -114,4 +110,14 @@ class ReferenceGenome:
                     expected="a BGZF FASTA with its .fai and .gzi",
                     fix="dagster asset materialize -m glm_assets.definitions --select reference_genome",
                 )
-        return pysam.FastaFile(str(self.path))
+        try:
+            return pysam.FastaFile(str(self.path))
+        except OSError as error:
+            raise self._damaged("with its indexes") from error
+
+    def _damaged(self, where: str) -> IntegrityError:
+        return IntegrityError(
+            f"{self.path} cannot be read {where}",
+            expected="an undamaged BGZF file that matches its .fai and .gzi",
+            fix="remove the file and materialise reference_genome again",
+        )

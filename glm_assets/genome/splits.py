@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
@@ -51,10 +51,6 @@ class SplitRule:
                 f"Split shares of {self.train} % train and {self.val} % val",
                 expected="shares of at least 0 that leave 0 to 100 % for test",
             )
-
-    def as_dict(self) -> dict[str, str | int]:
-        """Return the rule as plain values, for manifests."""
-        return asdict(self)
 
 
 def md5_split(labels: Sequence[str], *, train: int = 80, val: int = 10) -> Splits:

@@ -145,7 +145,7 @@ def cut_windows(
     refs, alts = _Alleles.parse(ref), _Alleles.parse(alt)
     start = np.maximum(0, pos - 1 - recipe.anchor)
     offset = pos - 1 - start
-    inside = (pos >= 1) & (start + recipe.length <= contig.size)
+    inside = (pos >= 1) & (start <= contig.size - recipe.length)  # a sum would overflow at absurd positions
     fits = offset + refs.lengths <= recipe.length
     agrees = _agrees(contig, pos - 1, refs)
     status = np.select(

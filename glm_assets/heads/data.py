@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from glm_assets.errors import TrainingError
+
+VectorPair = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 TRAIN, VAL, TEST = "train", "val", "test"
 
@@ -56,10 +60,6 @@ class PairSet:
             digest.update(array.data)
         return digest.hexdigest()
 
-    def take(self, rows: NDArray[np.bool_]) -> PairSet:
-        """The rows of a mask, in order."""
-        return PairSet(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
 
 @dataclass(frozen=True)
 class HeadData:
@@ -93,38 +93,80 @@ def window_groups(contig: ArrayLike, window_start: ArrayLike, bucket: int) -> ND
     return number[code] // bucket
 
 
-def split_pairs(pairs: PairSet, split: ArrayLike, *, merge_test_into_train: bool = False) -> HeadData:
-    """Divide pairs by split.
+@dataclass(frozen=True)
+class PairRows:
+    """What is known of n pairs besides their vectors, in file order.
+
+    Attributes:
+        label: 1 pathogenic, 0 benign (n,).
+        var_len: Difference of allele lengths in bases, 1 for an SNV (n,).
+        group: Group of the PCC loss (n,).
+        split: `train`, `val` or `test` (n,).
+    """
+
+    label: NDArray[np.int8]
+    var_len: NDArray[np.int16]
+    group: NDArray[np.int64]
+    split: NDArray[Any]
+
+
+def split_pairs(rows: PairRows, vectors: Iterable[VectorPair], *, merge_test_into_train: bool = False) -> HeadData:
+    """Divide pairs by split, holding each kept vector once.
 
     Args:
-        pairs: All pairs, in file order.
-        split: `train`, `val` or `test` of each row (n,).
+        rows: All pairs.
+        vectors: Blocks of reference vectors and differences (block, dim) that run over the rows in order; vectors
+            of a split that nobody may see are dropped as they pass.
         merge_test_into_train: Train on the test rows too, as the original does; otherwise nothing ever sees them.
 
     Raises:
-        TrainingError: A split that is needed has no rows or lacks a class.
+        TrainingError: A split that is needed has no rows or lacks a class, or the vectors do not fit the rows.
     """
-    split = np.asarray(split)
-    unknown = sorted(set(np.unique(split).tolist()) - {TRAIN, VAL, TEST})
+    unknown = sorted(set(np.unique(rows.split).tolist()) - {TRAIN, VAL, TEST})
     if unknown:
         raise TrainingError(f"unknown splits {unknown}", expected=f"{TRAIN}, {VAL} or {TEST}")
-    in_train = split == TRAIN
+    in_train = rows.split == TRAIN
     if merge_test_into_train:
-        in_train |= split == TEST
-    return HeadData(
-        _with_both_classes(pairs.take(in_train), TRAIN), _with_both_classes(pairs.take(split == VAL), VAL)
+        in_train |= rows.split == TEST
+    masks = (in_train, rows.split == VAL)
+    for name, mask in zip((TRAIN, VAL), masks, strict=True):
+        _require_both_classes(rows.label[mask], name)
+    train, val = (
+        PairSet(ref, delta, rows.label[mask], rows.var_len[mask], rows.group[mask])
+        for mask, (ref, delta) in zip(masks, _gather(vectors, masks), strict=True)
     )
+    return HeadData(train, val)
 
 
-def _with_both_classes(pairs: PairSet, name: str) -> PairSet:
-    pathogenic = int(np.count_nonzero(pairs.label == 1))
-    benign = int(np.count_nonzero(pairs.label == 0))
+def _gather(vectors: Iterable[VectorPair], masks: tuple[NDArray[np.bool_], ...]) -> list[VectorPair]:
+    """Collect the vectors under each mask into arrays that are allocated once."""
+    gathered: list[VectorPair] = []
+    start = 0
+    for block in vectors:
+        stop = start + len(block[0])
+        for index, mask in enumerate(masks):
+            if len(gathered) == index:
+                shape = (int(mask.sum()), block[0].shape[1])
+                gathered.append((np.empty(shape, block[0].dtype), np.empty(shape, block[1].dtype)))
+            here = mask[start:stop]
+            first = int(mask[:start].sum())
+            for whole, part in zip(gathered[index], block, strict=True):
+                whole[first : first + int(here.sum())] = part[: len(here)][here]
+        start = stop
+    if start != len(masks[0]):
+        raise TrainingError(
+            f"there are {start:,} vectors for {len(masks[0]):,} rows", expected="a vector for each"
+        )
+    return gathered
+
+
+def _require_both_classes(label: NDArray[np.int8], name: str) -> None:
+    pathogenic, benign = int(np.count_nonzero(label == 1)), int(np.count_nonzero(label == 0))
     if not pathogenic or not benign:
         raise TrainingError(
             f"split {name!r} has {pathogenic} pathogenic and {benign} benign pairs",
             expected="at least one of each",
             fix="embed more chromosomes (GLM_CHROMOSOMES), or lower labels.min_stars in the profile",
         )
-    if pathogenic + benign != len(pairs):
+    if pathogenic + benign != len(label):
         raise TrainingError(f"split {name!r} has labels besides 0 and 1", expected="kept rows only")
-    return pairs

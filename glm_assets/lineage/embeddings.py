@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from glm_assets.encoders.base import Encoder
+from glm_assets.encoders.base import Encoder, EncoderSpec
 from glm_assets.encoders.embed import EmbedReport, embed_sequences, embed_variants, read_vectors
 from glm_assets.encoders.registry import make_encoder
 from glm_assets.encoders.summary import VectorSummary, summarise_sequences, summarise_vectors
@@ -25,10 +25,10 @@ from glm_assets.storage.tables import PART, read_part
 Progress = Callable[[str], None]
 
 
-def load_encoder(study: Study) -> Encoder:
-    """Load the study's encoder onto its device."""
+def load_encoder(study: Study, spec: EncoderSpec) -> Encoder:
+    """Load an encoder of the study onto its device."""
     return make_encoder(
-        study.encoder_spec,
+        spec,
         weights=Path(study.checkpoint().facts["path"]),
         device=study.settings.device,
         batch_tokens=study.profile.encoder.batch_tokens,
@@ -42,7 +42,7 @@ def make_variant_embeddings(study: Study, chrom: str, progress: Progress) -> Man
 
     def build(work: Path) -> Facts:
         windows = read_part(study.variant_windows(chrom).folder)
-        encoder, store = load_encoder(study), study.store()
+        encoder, store = load_encoder(study, study.encoder_spec), study.store()
         index, report = embed_variants(
             windows,
             encoder,
@@ -67,7 +67,7 @@ def make_test_embeddings(study: Study, progress: Progress) -> Manifest:
 
     def build(work: Path) -> Facts:
         sequences = read_part(study.test_sequences().folder)
-        encoder, store = load_encoder(study), study.store()
+        encoder, store = load_encoder(study, study.sequence_spec), study.store()
         keys, report = embed_sequences(
             sequences["seq"], encoder, store, shard_rows=study.profile.encoder.shard_rows, progress=progress
         )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from glm_assets.encoders.device import resolve_device, use_cpu_threads
+from glm_assets.encoders.device import prepare_device, resolve_device
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.head_figures import distance_histogram, training_curves
-from glm_assets.heads.data import HeadData, PairSet, split_pairs, window_groups
+from glm_assets.heads.data import HeadData, PairRows, split_pairs, window_groups
 from glm_assets.heads.train import MODEL_FILE, HeadResult, train_head
 from glm_assets.lineage.embeddings import read_embeddings
 from glm_assets.lineage.recipes import head_recipe
@@ -50,7 +49,7 @@ def make_head(
     def build(work: Path) -> Facts:
         scratch = work / ".training"
         scratch.mkdir(exist_ok=True)
-        use_cpu_threads(study.settings.cpu_threads)
+        prepare_device(resolve_device(study.settings.device), study.settings.cpu_threads)
         tags = {"dagster/run_id": dagster_run_id, "dagster/asset_key": name}
         with tracker.run(name, tags=tags, resume_file=scratch / "tracked_run.json") as run:
             return _train(study, product, work, scratch, run, progress)
@@ -59,18 +58,18 @@ def make_head(
 
 
 def read_head_data(study: Study, chromosomes: list[str]) -> HeadData:
-    """Embedded pairs of some chromosomes, split, in file order."""
+    """Embedded pairs of some chromosomes, split, in file order and in the type in which they are stored."""
+    split, dtype = study.profile.split, study.profile.encoder.store_dtype
     rows = pl.concat([read_part(study.variant_windows(chrom).folder, _ROW_COLUMNS) for chrom in chromosomes])
-    vectors = [read_embeddings(study, chrom) for chrom in chromosomes]
-    split = study.profile.split
-    pairs = PairSet(
-        ref=np.concatenate([ref for ref, _ in vectors]),
-        delta=np.concatenate([delta for _, delta in vectors]),
+    pairs = PairRows(
         label=rows["label"].to_numpy(),
         var_len=rows["var_len"].to_numpy(),
         group=window_groups(rows["chrom"].to_numpy(), rows["window_start"].to_numpy(), split.group_bucket),
+        split=rows["split"].to_numpy(),
     )
-    return split_pairs(pairs, rows["split"].to_numpy(), merge_test_into_train=split.merge_test_into_train)
+    read = (read_embeddings(study, chrom) for chrom in chromosomes)
+    vectors = ((ref.astype(dtype, copy=False), delta.astype(dtype, copy=False)) for ref, delta in read)
+    return split_pairs(pairs, vectors, merge_test_into_train=split.merge_test_into_train)
 
 
 def _train(

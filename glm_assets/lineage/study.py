@@ -16,6 +16,7 @@ from glm_assets.errors import MissingUpstreamError, ReferenceMismatchError
 from glm_assets.lineage.recipes import head_recipe
 from glm_assets.profiles.profile import Profile
 from glm_assets.settings import Settings
+from glm_assets.sources.location import public_url
 from glm_assets.storage.atomic import file_digest
 from glm_assets.storage.data_root import claim_data_root
 from glm_assets.storage.embeddings import EmbeddingStore
@@ -143,7 +144,8 @@ class Study:
         """Leakage between splits over all expected chromosomes."""
         windows = self.every_chromosome(self.variant_windows)
         inputs = {f"variant_windows/{chrom}": manifest.data_version for chrom, manifest in windows.items()}
-        return self._table("split_audit", inputs, {})
+        recipe = {"merge_test_into_train": self.profile.split.merge_test_into_train}
+        return self._table("split_audit", inputs, recipe)
 
     # Embeddings
 
@@ -152,7 +154,8 @@ class Study:
         windows = self.require(self.variant_windows(chrom))
         check_reference(windows)
         inputs = {"variant_windows": windows.data_version, "glm_checkpoint": self.checkpoint().data_version}
-        return self._table("variant_embeddings", inputs, self._encoder_recipe, chrom)
+        recipe = {"encoder": self.encoder_spec.as_dict(), "store_dtype": self.profile.encoder.store_dtype}
+        return self._table("variant_embeddings", inputs, recipe, chrom)
 
     def test_embeddings(self) -> Product:
         """Vectors of the test sequences."""
@@ -160,26 +163,29 @@ class Study:
             "test_sequences": self.require(self.test_sequences()).data_version,
             "glm_checkpoint": self.checkpoint().data_version,
         }
-        return self._table("test_embeddings", inputs, self._encoder_recipe)
+        return self._table("test_embeddings", inputs, {"encoder": self.sequence_spec.as_dict()})
 
     @property
     def encoder_spec(self) -> EncoderSpec:
-        """What a vector of this study is on this machine; torch is not loaded."""
+        """What a variant's vectors of this study are on this machine; torch is not loaded."""
+        return self._spec(self.profile.encoder.pooling)
+
+    @property
+    def sequence_spec(self) -> EncoderSpec:
+        """What a test sequence's vector is: the original pools these alone in float32, whatever it trained on."""
+        return self._spec(self.profile.encoder.sequence_pooling)
+
+    def _spec(self, pooling: str) -> EncoderSpec:
         encoder = self.profile.encoder
         return encoder_spec(
             encoder.name,
             revision=self.checkpoint().data_version,
             layer=encoder.layer,
-            pooling=encoder.pooling,
+            pooling=pooling,
             device=self.settings.device,
             fp8=encoder.fp8,
             cast_all_bf16=encoder.cast_all_bf16,
         )
-
-    @property
-    def _encoder_recipe(self) -> dict[str, Any]:
-        """What defines a vector; batch and shard sizes do not."""
-        return {"encoder": self.encoder_spec.as_dict(), "store_dtype": self.profile.encoder.store_dtype}
 
     # Heads and submission
 
@@ -230,14 +236,14 @@ class Study:
             "test_embeddings": self.require(self.test_embeddings()).data_version,
             SUBMITTED_HEAD: self.require(self.head(SUBMITTED_HEAD, allow_partial=True)).data_version,
         }
-        recipe = {"max_dimensions": self.profile.submission.max_dimensions}
+        recipe = self.profile.submission.model_dump(exclude={"max_length"})
         return self._product("submission", self.submission_csv.parent, inputs, recipe)
 
     # What is there
 
     @property
     def _source(self) -> dict[str, str]:
-        return {"source": self.profile.ncbi_url}
+        return {"source": public_url(self.profile.ncbi_url)}
 
     def release(self) -> Manifest:
         """The newest release that is there, at or before the cutoff.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from glm_assets.encoders.device import use_cpu_threads
+from glm_assets.encoders.device import CPU, prepare_device
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.submission_figures import nearest_distances, plot_nearest_distances
 from glm_assets.heads.apply import embed, load_head
@@ -39,7 +39,7 @@ def make_submission(study: Study) -> Manifest:
     product = study.submission()
 
     def build(work: Path) -> Facts:
-        use_cpu_threads(study.settings.cpu_threads)
+        prepare_device(CPU, study.settings.cpu_threads)
         index = read_part(study.test_embeddings().folder)
         head = load_head(study.head_folder(SUBMITTED_HEAD))
         vectors = embed(head, study.store().read_sequences(index["key"]))
@@ -47,6 +47,7 @@ def make_submission(study: Study) -> Manifest:
             index["ID"],
             vectors,
             work / study.submission_csv.name,
+            significant_digits=study.profile.submission.significant_digits,
             max_dimensions=study.profile.submission.max_dimensions,
         )
         save_figure(plot_nearest_distances(nearest_distances(vectors)), work / "nearest.png")

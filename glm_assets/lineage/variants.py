@@ -83,7 +83,10 @@ def make_split_audit(study: Study) -> Manifest:
 
     def build(work: Path) -> Facts:
         folders = [study.variant_windows(chrom).folder for chrom in study.profile.chromosomes]
-        overlap = measure_overlap(pl.concat([read_part(folder, _AUDIT_COLUMNS) for folder in folders]))
+        windows = pl.concat([read_part(folder, _AUDIT_COLUMNS) for folder in folders])
+        if study.profile.split.merge_test_into_train:
+            windows = windows.with_columns(pl.col("split").replace("test", "train"))
+        overlap = measure_overlap(windows)
         audit = audit_splits(overlap)
         SPLIT_AUDIT.write(audit, work / PART)
         save_figure(plot_overlap(overlap), work / "overlap.png")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from glm_assets.errors import SettingsError
 from glm_assets.genome.contigs import CHROMOSOMES
 
-NCBI = "https://ftp.ncbi.nlm.nih.gov"
 DEMO_TREE = "demo"
 BUILT_IN = ("demo", "full", "faithful")
+INDEL_LIMIT = 32_767  # `var_len` is an int16
 
 
 class _Section(BaseModel):
@@ -27,7 +27,14 @@ class LabelSettings(_Section):
 
     policy: Literal["strict", "faithful"] = Field(description="full token parsing, or the original's rule")
     min_stars: int = Field(ge=0, le=4, description="fewest review stars of a kept row; strict only")
-    indel_max: int = Field(ge=1, description="largest difference of allele lengths in bases")
+    indel_max: int = Field(ge=1, le=INDEL_LIMIT, description="largest difference of allele lengths in bases")
+
+    @field_validator("min_stars")
+    @classmethod
+    def _strict_only(cls, min_stars: int, info: Any) -> int:
+        if min_stars and info.data.get("policy") == "faithful":
+            raise ValueError("the policy faithful judges the review status in its own way: allowed is 0")
+        return min_stars
 
 
 class WindowSettings(_Section):
@@ -59,6 +66,7 @@ class EncoderSettings(_Section):
     revision: str = Field(description="Hugging Face revision of the weights")
     layer: str = Field(description="hooked submodule")
     pooling: Literal["mean", "mean_bf16"] = Field(description="mean in float32, or the original's in bf16")
+    sequence_pooling: Literal["mean", "mean_bf16"] = Field(description="pooling of single test sequences")
     cast_all_bf16: bool = Field(description="cast poles and filters too, as the original does; CUDA only")
     fp8: bool = Field(description="FP8 input projections; they make a vector depend on its batch")
     store_dtype: Literal["float32", "float16"] = Field(description="type of the stored vectors")
@@ -69,7 +77,7 @@ class EncoderSettings(_Section):
 class HeadSettings(_Section):
     """Widths and length of one head's training; all else is the recipe's."""
 
-    widths: tuple[int, int] = Field(description="hidden and output width")
+    widths: tuple[PositiveInt, PositiveInt] = Field(description="hidden and output width")
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=2)
 
@@ -78,6 +86,7 @@ class SubmissionSettings(_Section):
     """The contest's format."""
 
     max_length: int = Field(ge=1, description="longest test sequence in bases")
+    significant_digits: int | None = Field(ge=6, le=8, description="of the numbers; null for the exact float32")
     max_dimensions: int = Field(ge=1, description="most embedding columns the contest takes")
 
 
@@ -91,18 +100,24 @@ class RefreshSettings(_Section):
 class Profile(_Section):
     """Everything a run is a function of, besides the data."""
 
-    name: str
-    ncbi_url: str = Field(description="base of an NCBI-like tree, or `demo` for the generated one")
+    name: str = Field(min_length=1)
+    ncbi_url: str = Field(min_length=1, description="base of an NCBI-like tree, or `demo` for the generated one")
     clinvar_cutoff: date | None = Field(description="newest release date to use; null for no limit")
     chromosomes: tuple[str, ...] = Field(min_length=1, description="what jobs and heads expect")
     labels: LabelSettings
     windows: WindowSettings
     split: SplitSettings
     encoder: EncoderSettings
-    seed: int
+    seed: int = Field(ge=0, lt=2**32)
     heads: dict[Literal["v0", "v1", "v2", "v3"], HeadSettings]
     submission: SubmissionSettings
     refresh: RefreshSettings
+
+    @field_validator("clinvar_cutoff", mode="before")
+    @classmethod
+    def _cutoff(cls, value: Any) -> Any:
+        # YAML reads YYYYMMDD as a number, which pydantic would take for seconds since 1970.
+        return parse_date(str(value)) if isinstance(value, str | int) else value
 
     @field_validator("chromosomes")
     @classmethod
@@ -132,13 +147,13 @@ def read_profile(name: str) -> dict[str, Any]:
     if name in BUILT_IN:
         text = (files("glm_assets.profiles") / f"{name}.yaml").read_text(encoding="utf-8")
     else:
-        path = Path(name)
-        if not path.is_file():
+        try:
+            text = Path(name).expanduser().read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
             raise SettingsError(
-                f"GLM_PROFILE={name!r} is no profile",
-                expected=f"one of {', '.join(BUILT_IN)}, or the path of a YAML file with the same keys",
-            )
-        text = path.read_text(encoding="utf-8")
+                f"GLM_PROFILE={name!r} is no profile ({error})",
+                expected=f"one of {', '.join(BUILT_IN)}, or the path of a YAML file in UTF-8 with the same keys",
+            ) from error
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -162,6 +177,20 @@ def build_profile(values: dict[str, Any], origin: str) -> Profile:
         return Profile.model_validate(values)
     except ValidationError as error:
         raise SettingsError(f"{origin}: {describe(error, Profile)}") from error
+
+
+def parse_date(text: str) -> date:
+    """Read `YYYY-MM-DD` or `YYYYMMDD`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    for form in ("%Y-%m-%d", "%Y%m%d"):
+        try:
+            return datetime.strptime(text, form).date()
+        except ValueError:
+            continue
+    raise ValueError(f"{text!r} is no date; allowed: YYYY-MM-DD or YYYYMMDD")
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:

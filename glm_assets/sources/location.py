@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from glm_assets.errors import DownloadError
 
 
 def is_remote(url: str) -> bool:
     """Whether `url` lies on a web server, so that reading it needs a network."""
-    return urlsplit(url).scheme in ("http", "https")
+    return _split(url).scheme in ("http", "https")
 
 
 def local_path(url: str) -> Path | None:
     """The path that a `file://` address or plain path names; None for a web address.
 
     Raises:
-        DownloadError: The address is of another kind (`ftp://`, `s3://`, another host's files).
+        DownloadError: The address is of another kind (`ftp://`, `s3://`, another host's files) or malformed.
     """
     if is_remote(url):
         return None
     if "://" not in url:
         return Path(url)
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return Path(unquote(parts.path))
-    raise DownloadError(
-        f"{public_url(url)} is no address that can be read",
-        expected="https://..., http://..., file:///... or a folder",
-    )
+    raise _no_address(public_url(url))
 
 
 def join_url(base: str, *parts: str) -> str:
@@ -50,7 +47,7 @@ def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
     Returns:
         The address without them, and (user, password) or None.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.username is None:
         return url, None
     clean = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -60,4 +57,19 @@ def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
 def public_url(url: str) -> str:
     """The address as messages and records may show it: without user, password, query (signatures) and fragment."""
     clean, _ = split_credentials(url)
-    return urlunsplit(urlsplit(clean)._replace(query="", fragment="")) if "://" in clean else clean
+    return urlunsplit(_split(clean)._replace(query="", fragment="")) if "://" in clean else clean
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:  # such as an unclosed bracket, which is read as a broken IPv6 address
+        raise _no_address(url.rpartition("@")[2]) from error
+
+
+def _no_address(shown: str) -> DownloadError:
+    return DownloadError(
+        f"{shown} is no address that can be read",
+        expected="https://..., http://..., file:///... or a folder",
+        fix="check GLM_NCBI_URL",
+    )

@@ -58,7 +58,6 @@ def fetch_reference(
     offline: bool = False,
     progress: Progress = _LOG.info,
     policy: RetryPolicy = DEFAULT_POLICY,
-    keep_archive: bool = False,
 ) -> ReferenceFiles:
     """Bring the reference genome to a folder as BGZF FASTA with `.fai` and `.gzi`.
 
@@ -71,7 +70,6 @@ def fetch_reference(
         offline: Refuse web addresses; a finished reference in `folder` is then enough.
         progress: Receives readable lines every few seconds.
         policy: Patience with a web server.
-        keep_archive: Keep the plain gzip file too.
 
     Raises:
         OfflineError, DownloadError: The source cannot be read.
@@ -88,8 +86,7 @@ def fetch_reference(
     url = join_url(base_url, ASSEMBLY_FOLDER, ARCHIVE)
     archive = fetch(url, folder / ARCHIVE, md5=md5, offline=offline, progress=progress, policy=policy)
     reference = _recompress(archive, folder, progress)
-    if not keep_archive:
-        archive.path.unlink()
+    archive.path.unlink()
     return reference
 
 

@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from glm_assets.genome.contigs import CHROMOSOMES
 from glm_assets.storage.atomic import write_json
 
 RECORD = "reference.json"
@@ -47,17 +46,6 @@ class ReferenceFiles:
     def files(self) -> tuple[Path, Path, Path]:
         """The FASTA, its `.fai` and its `.gzi`."""
         return self.fasta, Path(f"{self.fasta}.fai"), Path(f"{self.fasta}.gzi")
-
-    @property
-    def present(self) -> tuple[str, ...]:
-        """Those of the 25 chromosomes that the reference holds."""
-        held = {contig.chromosome for contig in self.contigs}
-        return tuple(chrom for chrom in CHROMOSOMES if chrom in held)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Those of the 25 chromosomes that it lacks."""
-        return tuple(chrom for chrom in CHROMOSOMES if chrom not in self.present)
 
 
 def write_record(folder: Path, reference: ReferenceFiles) -> None:

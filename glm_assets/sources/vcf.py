@@ -19,7 +19,7 @@ from glm_assets.errors import FormatError
 from glm_assets.genome.contigs import chromosome_key
 from glm_assets.sources.compression import check_gzip
 from glm_assets.sources.progress import Progress, Ticker
-from glm_assets.sources.vcf_faults import explain_fault, read_header
+from glm_assets.sources.vcf_faults import POS_MAX, explain_fault, read_header
 from glm_assets.storage.atomic import atomic_path
 from glm_assets.storage.schemas import RECORDS
 
@@ -122,7 +122,7 @@ def _query(vcf: Path, columns: tuple[str, ...]) -> pl.LazyFrame:
         ref="REF",
         alt="ALT",
         filter="FILTER",
-        faulty=pl.any_horizontal(absent, position.fill_null(-1) < 0),
+        faulty=pl.any_horizontal(absent, ~position.fill_null(-1).is_between(0, POS_MAX)),
         **{name: _info_value(key) for name, key in _INFO_KEYS.items()},
     ).with_columns(gene=_before(pl.col("geneinfo"), ":"))
 

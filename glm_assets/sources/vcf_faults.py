@@ -10,6 +10,9 @@ from glm_assets.sources.compression import line_blocks
 
 COLUMNS = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 
+POS_MAX = 2**31 - 1
+"""The VCF specification's largest position: POS is a 32-bit integer."""
+
 _FIX = "take a file as ClinVar publishes it; if it is one, report the line"
 
 
@@ -68,9 +71,14 @@ def _fault(fields: list[bytes], columns: tuple[str, ...]) -> str | None:
     empty = [name for name, value in zip(columns, fields, strict=True) if not value and name != "ID"]
     if empty:
         return f"{empty[0]} is empty"
-    if not fields[1].isdigit():
+    if not _is_position(fields[1]):
         return f"POS is {_excerpt(fields[1])}"
     return None
+
+
+def _is_position(text: bytes) -> bool:
+    # Eleven digits are too many already, and Python refuses to read thousands of them.
+    return text.isdigit() and int(text.lstrip(b"0")[:11] or b"0") <= POS_MAX
 
 
 def _lines(vcf: Path) -> Iterator[tuple[int, bytes]]:

@@ -81,6 +81,8 @@ def get(
                 with client.stream("GET", address, headers=dict(headers())) as response:
                     _check_status(response, shown)
                     return use(response)
+            except httpx.UnsupportedProtocol as error:
+                raise DownloadError(f"{shown} cannot be read ({error})", fix="check GLM_NCBI_URL") from error
             except httpx.TransportError as error:
                 raise TransientError(str(error) or type(error).__name__) from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -21,18 +21,9 @@ def claim_data_root(root: Path, identity: Mapping[str, Any]) -> None:
         identity: JSON-able values that must not change within a data root.
 
     Raises:
-        DataRootError: The root belongs to something else, or its mark cannot be read.
+        DataRootError: The root belongs to something else, it cannot be made or written, or its mark cannot be read.
     """
-    mark = root / IDENTITY
-    if not mark.exists():
-        write_json(mark, dict(identity))
-        return
-    try:
-        found = json.loads(mark.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataRootError(
-            f"{mark} cannot be read ({error})", fix="restore it, or use another data root"
-        ) from error
+    found = _read_mark(_marked(root, identity))
     for key, value in identity.items():
         if found.get(key) != value:
             raise DataRootError(
@@ -40,3 +31,32 @@ def claim_data_root(root: Path, identity: Mapping[str, Any]) -> None:
                 expected="one profile, source and window recipe in a data root",
                 fix=f"set GLM_DATA_ROOT to another folder, or go back to {key} {found.get(key)!r}",
             )
+
+
+def _marked(root: Path, identity: Mapping[str, Any]) -> Path:
+    """The root's mark; the first of several processes that find none sets it."""
+    from filelock import FileLock
+
+    mark = root / IDENTITY
+    try:
+        if not mark.exists():
+            root.mkdir(parents=True, exist_ok=True)
+            with FileLock(root / f".{IDENTITY}.lock"):
+                if not mark.exists():
+                    write_json(mark, dict(identity))
+    except OSError as error:
+        raise DataRootError(
+            f"data root {root} cannot be used ({error.strerror})",
+            expected="a folder that may be written to",
+            fix="set GLM_DATA_ROOT to another folder",
+        ) from error
+    return mark
+
+
+def _read_mark(mark: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(mark.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataRootError(
+            f"{mark} cannot be read ({error})", fix="restore it, or use another data root"
+        ) from error

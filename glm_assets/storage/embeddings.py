@@ -64,11 +64,13 @@ class EmbeddingStore:
 
     Keys are SHA-256 hex digests (64 characters) and are stored as 32 bytes. A key has either two vectors, the
     reference and the difference variant - reference, or one, a sequence's own. The difference is what is stored,
-    because two vectors that were rounded on their own lose it.
+    because two vectors that were rounded on their own lose it. Sequences are compared with each other and therefore
+    always stored as float32.
 
     Args:
         folder: Made on the first append. Several encoders may share it: their keys differ.
-        dtype: Type of the vectors appended from now on, `float32` or `float16`; all are read as float32.
+        dtype: Type of the pairs appended from now on, `float32` or `float16`; all are read as float32. Vectors that
+            are there in a coarser type count as missing.
 
     Attributes:
         damaged: Shards set aside so far because their vectors are missing or differ from their checksum.
@@ -83,7 +85,6 @@ class EmbeddingStore:
         self.damaged = 0
         self._dtype = np.dtype(dtype)
         self._judged: set[str] = set()
-        self._intact: list[str] = []
         self._rows = pl.DataFrame(schema={"key": pl.Binary, "shard": pl.String, "row": pl.UInt32})
 
     def missing(self, keys: pl.Series) -> NDArray[np.bool_]:
@@ -104,8 +105,11 @@ class EmbeddingStore:
             keys: n hex digests.
             ref: (n, dimension) reference vectors.
             delta: (n, dimension) differences variant - reference.
+
+        Raises:
+            FormatError: A vector has a number beyond the range of the stored type.
         """
-        self._append(keys, np.stack([ref, delta], axis=1))
+        self._append(keys, _narrowed(np.stack([ref, delta], axis=1), self._dtype))
 
     def append_sequences(self, keys: pl.Series, vectors: Vectors) -> None:
         """Publish a shard of single vectors.
@@ -114,7 +118,7 @@ class EmbeddingStore:
             keys: n hex digests.
             vectors: (n, dimension).
         """
-        self._append(keys, vectors[:, None])
+        self._append(keys, vectors[:, None].astype(np.float32))
 
     def read(self, keys: pl.Series) -> tuple[Vectors, Vectors]:
         """Reference vectors and differences, each (n, dimension) float32 in the order of `keys`.
@@ -134,17 +138,6 @@ class EmbeddingStore:
             FormatError: The keys are not those of sequences of one encoder.
         """
         return self._read(keys, per_key=1)[:, 0]
-
-    def shards(self) -> int:
-        """Number of intact shards."""
-        self._refresh()
-        return len(self._intact)
-
-    def bytes(self) -> int:
-        """Size of the intact shards' vectors and indexes in bytes."""
-        self._refresh()
-        paths = (self.folder / (name + suffix) for name in self._intact for suffix in (_VECTORS, _INDEX))
-        return sum(path.stat().st_size for path in paths)
 
     def sweep(self, min_age_s: float = 3600.0) -> int:
         """Remove what killed writers left: temporary files and vectors that never got an index.
@@ -171,7 +164,7 @@ class EmbeddingStore:
         name = uuid.uuid4().hex
         path = self.folder / (name + _VECTORS)
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.save(stream, vectors.astype(self._dtype))
+            np.save(stream, vectors)
             stream.flush()
             os.fsync(stream.fileno())
         _Shard(name, _as_bytes(keys), FileRecord.of(path)).write(path.with_suffix(_INDEX))
@@ -219,12 +212,14 @@ class EmbeddingStore:
             if index.stem in self._judged:
                 continue
             self._judged.add(index.stem)
-            if shard := self._open(index):
-                self._intact.append(shard.name)
+            if (shard := self._open(index)) and self._is_fine_enough(shard):
                 rows = pl.int_range(pl.len(), dtype=pl.UInt32)
                 fresh.append(pl.DataFrame({"key": shard.keys}).with_columns(shard=pl.lit(shard.name), row=rows))
         if fresh:
             self._rows = pl.concat([self._rows, *fresh]).unique("key", keep="first", maintain_order=True)
+
+    def _is_fine_enough(self, shard: _Shard) -> bool:
+        return np.load(self.folder / (shard.name + _VECTORS), mmap_mode="r").dtype.itemsize >= self._dtype.itemsize
 
     def _open(self, index: Path) -> _Shard | None:
         try:
@@ -241,6 +236,19 @@ class EmbeddingStore:
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 path.replace(path.with_name(path.name + _DAMAGED))
         return None
+
+
+def _narrowed(vectors: Vectors, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
+    """Vectors in the stored type, which must not turn a finite number into an infinite one."""
+    with np.errstate(over="ignore"):
+        narrowed = vectors.astype(dtype)
+    if np.isinf(narrowed).any() and not np.isinf(vectors).any():
+        raise FormatError(
+            f"a vector has a number of size {np.abs(vectors).max():.3g}",
+            expected=f"at most {np.finfo(dtype).max:.3g}, the largest {dtype}",
+            fix="set encoder.store_dtype to float32",
+        )
+    return narrowed
 
 
 def _as_bytes(keys: pl.Series) -> pl.Series:

@@ -95,7 +95,7 @@ class Manifest:
             stored = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             files = {name: FileRecord(**record) for name, record in stored.pop("files").items()}
             return cls(files=files, **stored)
-        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
 

@@ -90,7 +90,7 @@ def read_part(folder: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """
     path = folder / PART
     try:
-        return pl.read_parquet(path, columns=columns, hive_partitioning=False)
+        return pl.read_parquet(path, columns=columns, glob=False, hive_partitioning=False)
     except (FileNotFoundError, pl.exceptions.PolarsError) as error:
         raise FormatError(
             f"{path} cannot be read ({error})",

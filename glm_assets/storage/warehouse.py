@@ -7,6 +7,7 @@ blocks a writer and no partition waits for another.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from glob import escape
 from pathlib import Path
 
 from glm_assets.storage.atomic import atomic_path
@@ -38,10 +39,10 @@ def refresh_warehouse(tables: Path, warehouse: Path, published: Iterable[Table])
         with duckdb.connect(str(fresh)) as connection:
             for table in published:
                 folder = (tables / table.name).resolve()
-                pattern = folder / PART if (folder / PART).is_file() else folder / "chrom=*" / PART
-                if not any(folder.glob(pattern.relative_to(folder).as_posix())):
+                pattern = PART if (folder / PART).is_file() else f"chrom=*/{PART}"
+                if not any(folder.glob(pattern)):
                     continue
-                source = str(pattern).replace("'", "''")
+                source = f"{escape(str(folder))}/{pattern}".replace("'", "''")
                 connection.execute(
                     f"CREATE VIEW \"{table.name}\" AS FROM read_parquet('{source}', hive_partitioning=false)"
                 )

@@ -107,6 +107,7 @@ def _summarise_rows(csv: Path, dimensions: int) -> pl.DataFrame:
         skip_rows=1,
         schema={ID_COLUMN: pl.String, **dict.fromkeys(names, pl.Float64)},
         ignore_errors=True,  # text that is no number becomes null, which is not finite
+        glob=False,
     )
     summary = values.select(
         pl.col(ID_COLUMN).fill_null(""),

@@ -116,6 +116,8 @@ class CheckpointFolder:
                 f"{self.folder} holds a training of another recipe, data or teacher", fix="delete that folder"
             )
         history = [EpochRecord(**record) for record in json.loads(state["history"])]
+        for record in [*self.kept(history), history[-1]]:
+            self._require_intact(record)
         optimizer.load_state_dict(state["optimizer"])
         model.load_state_dict(load_file(self.weights(history[-1].epoch)), strict=True)
         restore_rng_state(state["rng"])
@@ -130,6 +132,11 @@ class CheckpointFolder:
         for path in self.folder.glob("epoch_*.safetensors"):
             if path not in wanted:
                 path.unlink()
+
+    def _require_intact(self, record: EpochRecord) -> None:
+        path = self.weights(record.epoch)
+        if not path.is_file() or file_digest(path) != record.sha256:
+            raise CheckpointError(f"{path} is missing or damaged", fix=f"delete {self.folder}")
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:

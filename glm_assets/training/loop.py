@@ -133,5 +133,9 @@ def _train_epoch(
         steps += 1
     means = {name: float(total) / steps for name, total in totals.items()}
     if not all(map(math.isfinite, means.values())):
-        raise TrainingError(f"training diverged in epoch {epoch}: {means}", fix="lower the learning rate")
+        raise TrainingError(
+            f"training diverged in epoch {epoch}: {means}",
+            expected="a finite loss",
+            fix="look for extreme values in the embeddings, or use a larger batch_size in the profile",
+        )
     return means

@@ -7,7 +7,7 @@ Shim-Min-Kyoung/Dacon-2-Medical-AI-MAI-). `strict` reads every term, and review 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 import polars as pl
@@ -65,10 +65,6 @@ class LabelPolicy:
                 expected="0, because faithful judges the review status in its own way",
                 fix="set the minimum to 0 or the label rule to strict",
             )
-
-    def as_dict(self) -> dict[str, str | int]:
-        """Return the policy as plain values, for manifests."""
-        return asdict(self)
 
     def judge(self, clnsig: str | None, clnrevstat: str | None, alt_index: int = 0) -> Verdict:
         """Label one ALT.

@@ -56,7 +56,7 @@ def build_variants(
     Raises:
         MissingUpstreamError: The release has no record on the chromosome.
     """
-    found = pl.scan_parquet(records).filter(pl.col("chrom") == chrom).collect()
+    found = pl.scan_parquet(records, glob=False).filter(pl.col("chrom") == chrom).collect()
     if found.is_empty():
         raise MissingUpstreamError(
             f"The release {records} has no record on chromosome {chrom}",
@@ -85,9 +85,8 @@ def build_variants(
 
 def _chromosomes(records: Path) -> list[str]:
     """List the chromosomes of a `records.parquet`, in the order of the file."""
-    return (
-        pl.scan_parquet(records).select(pl.col("chrom").unique(maintain_order=True)).collect()["chrom"].to_list()
-    )
+    chroms = pl.scan_parquet(records, glob=False).select(pl.col("chrom").unique(maintain_order=True))
+    return chroms.collect()["chrom"].to_list()
 
 
 def _count_values(values: pl.Series) -> dict[str, int]:

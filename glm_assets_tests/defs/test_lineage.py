@@ -90,7 +90,7 @@ def test_heads_are_linked_with_mlflow_both_ways(lineage):
 
 
 def test_a_second_run_makes_nothing_and_loads_no_model(lineage, monkeypatch):
-    monkeypatch.setattr("glm_assets.lineage.embeddings.load_encoder", lambda study: pytest.fail("encoder loaded"))
+    monkeypatch.setattr("glm_assets.lineage.embeddings.load_encoder", lambda *_: pytest.fail("encoder loaded"))
     monkeypatch.setattr("glm_assets.lineage.heads.train_head", lambda *a, **k: pytest.fail("head trained"))
     again = open_lineage(lineage.study.root.parent, lineage.study.profile.ncbi_url, lineage.instance)
     for chrom in ("21", "22"):

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from glm_assets.defs.build import build_defs
+from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
 from glm_assets.lineage.study import Study, file_stamp
 from glm_assets.sources.clinvar import WEEKLY
 from glm_assets.storage.tables import read_part
@@ -223,14 +224,18 @@ def test_training_waits_for_the_last_chromosome_names_it_and_is_requested_once(s
     finish_chromosome(sourced, "22")
     assert "chromosome 21 (" in daemon.tick(sourced, "train_sensor").skip_message
     finish_chromosome(sourced, "21")
-    assert [request.run_key for request in daemon.tick(sourced, "train_sensor").run_requests] == ["a" * 32]
+    assert [request.run_key for request in daemon.tick(sourced, "train_sensor").run_requests] == [
+        f"{'a' * 32}:21:22"
+    ]
     assert daemon.tick(sourced, "train_sensor").run_requests == []
 
     finish_release(sourced, "20260108", "b" * 32)
     assert "chromosome 21, 22" in daemon.tick(sourced, "train_sensor").skip_message
     finish_chromosome(sourced, "21")
     finish_chromosome(sourced, "22")
-    assert [request.run_key for request in daemon.tick(sourced, "train_sensor").run_requests] == ["b" * 32]
+    assert [request.run_key for request in daemon.tick(sourced, "train_sensor").run_requests] == [
+        f"{'b' * 32}:21:22"
+    ]
 
 
 def test_submission_waits_for_the_last_head_and_is_requested_once(sourced, daemon):
@@ -240,7 +245,9 @@ def test_submission_waits_for_the_last_head_and_is_requested_once(sourced, daemo
     for head in HEADS:
         assert daemon.tick(sourced, "submit_sensor").skip_message == f"{head} is absent or out of date"
         finish(sourced.head(head), of=sourced.release().data_version)
-    assert [request.run_key for request in daemon.tick(sourced, "submit_sensor").run_requests] == ["a" * 32]
+    assert [request.run_key for request in daemon.tick(sourced, "submit_sensor").run_requests] == [
+        f"{'a' * 32}:21:22"
+    ]
     assert daemon.tick(sourced, "submit_sensor").run_requests == []
 
 
@@ -281,8 +288,8 @@ def once_each(md5: str) -> dict[str, list[str]]:
     return {
         "clinvar_release_sensor": [md5],
         "embed_sensor": [f"{md5}:21", f"{md5}:22"],
-        "train_sensor": [md5],
-        "submit_sensor": [md5],
+        "train_sensor": [f"{md5}:21:22"],
+        "submit_sensor": [f"{md5}:21:22"],
     }
 
 
@@ -335,3 +342,14 @@ def test_a_refresh_makes_each_head_once_and_embeds_only_what_is_new(no_figures, 
         assert second["cache_hits"] == second["rows"] - new.height > 0
         assert second["windows_computed"] == new.n_unique(content) + new["ref_digest"].n_unique()
         assert second["windows_computed"] < first["windows_computed"]
+
+
+def test_a_chromosome_that_is_expected_later_is_requested_for_the_same_release(daemon, tmp_path, tiny_tree):
+    narrow = tiny_study(tmp_path, tiny_tree, chromosomes="21")
+    for make in (make_clinvar_release, make_reference_genome, make_glm_checkpoint):
+        make(narrow, progress=lambda _: None)
+    md5 = narrow.release().data_version
+    assert [request.run_key for request in daemon.tick(narrow, "embed_sensor").run_requests] == [f"{md5}:21"]
+    wide = tiny_study(tmp_path, tiny_tree, chromosomes="21,22")
+    requests = daemon.tick(wide, "embed_sensor").run_requests
+    assert {request.run_key for request in requests} == {f"{md5}:21", f"{md5}:22"}

@@ -59,4 +59,5 @@ def test_insertions_move_left_and_take_the_base_before_them(start, bases, expect
 def test_names_follow_hgvs_and_clinvar(change, name, kind):
     """Insertions and deletions are named at their rightmost place, as ClinVar does."""
     assert hgvs(change, "NC_000021.9", CONTIG) == f"NC_000021.9:g.{name}"
+    assert hgvs(change, "NC_012920.1", CONTIG) == f"NC_012920.1:m.{name}"
     assert variant_class(change, CONTIG)[0] == kind

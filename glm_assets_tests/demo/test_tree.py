@@ -196,3 +196,9 @@ def test_a_tree_without_one_of_its_files_is_made_again(tmp_path, tiny_tree):
     tree = make_demo_tree(tmp_path / "tree", TINY_RECIPE)
     tree.fasta.unlink()
     assert _content(make_demo_tree(tmp_path / "tree", TINY_RECIPE).root) == _content(tiny_tree.root)
+
+
+def test_a_tree_with_a_broken_record_is_made_again(tmp_path, tiny_tree):
+    tree = make_demo_tree(tmp_path / "tree", TINY_RECIPE)
+    (tree.root / "demo_tree.json").write_text("{")
+    assert _content(make_demo_tree(tmp_path / "tree", TINY_RECIPE).root) == _content(tiny_tree.root)

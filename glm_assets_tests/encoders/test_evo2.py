@@ -119,6 +119,21 @@ def test_pooling_is_float32_and_the_originals_is_coarser(spec, weights, encoder)
     assert np.abs(fine - rounded).max() < 0.05
 
 
+def test_pooling_is_not_under_the_models_autocast(spec, weights):
+    """On a GPU autocast would sum bfloat16 in float32, and `mean_bf16` would not be the original's."""
+    encoder = Evo2Encoder(spec, weights=weights, device="cpu")
+    under_autocast = []
+
+    def pool(hidden):
+        under_autocast.append(torch.is_autocast_enabled("cpu"))
+        return hidden.float().mean(dim=1)
+
+    encoder._pool = pool
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        encoder.embed(random_windows(1))
+    assert under_autocast == [False]
+
+
 def test_poles_and_residues_are_float32_and_not_rounded(encoder, weights):
     state = torch.load(weights, weights_only=True)
     loaded = dict(encoder._model.named_parameters())
@@ -176,7 +191,7 @@ def test_a_broken_weights_file_is_an_error_that_names_it(spec, tmp_path, content
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_an_error_that_names_the_setting(weights):
     spec = encoder_spec("demo", revision="0" * 64, layer=LAYER, device="cuda:0")
-    with pytest.raises(EncoderError, match=r"torch sees no GPU.*GLM_DEVICE=cpu"):
+    with pytest.raises(EncoderError, match=r"sees no GPU.*GLM_DEVICE=cpu"):
         make_encoder(spec, weights=weights, device="cuda:0")
 
 
@@ -237,6 +252,31 @@ assert not logging.getLogger().handlers, logging.getLogger().handlers
     assert done.returncode == 0, done.stderr
     assert (done.stdout, done.stderr) == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cpu_is_used_on_a_host_with_gpu_kernels_and_transformer_engine(weights, tmp_path):
+    """Both packages compute on GPUs only; here they are stand-ins that cannot be used."""
+    (tmp_path / "flash_attn_2_cuda.py").write_text("raise ImportError('no GPU')")
+    engine = tmp_path / "transformer_engine"
+    for name in ("", "pytorch", "common", "common/recipe"):
+        (engine / name).mkdir()
+        (engine / name / "__init__.py").write_text("class Format: pass\nDelayedScaling = _FormatHelper = Format\n")
+    (engine / "pytorch" / "__init__.py").write_text(
+        "class Linear:\n    def __init__(self, **_): raise RuntimeError"
+    )
+    code = f"""
+from pathlib import Path
+import numpy as np
+from glm_assets.encoders.registry import encoder_spec, make_encoder
+spec = encoder_spec("demo", revision="0", layer="{LAYER}", device="cpu")
+encoder = make_encoder(spec, weights=Path({str(weights)!r}), device="cpu")
+assert np.isfinite(encoder.embed(np.full((1, 16), ord("A"), np.uint8))).all()
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_demo_checkpoint_is_the_same_every_time(weights, tmp_path):

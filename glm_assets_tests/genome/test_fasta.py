@@ -79,3 +79,10 @@ def test_a_damaged_file_is_named(path):
     path.write_bytes(data)
     with pytest.raises(IntegrityError, match=r"genome\.fna\.bgz cannot be read"):
         ReferenceGenome(path).sequence("13")
+
+
+@pytest.mark.parametrize("suffix", [".fai", ".gzi"])
+def test_a_damaged_index_is_named(path, suffix):
+    path.with_name(path.name + suffix).write_bytes(b"\xff" * 10)
+    with pytest.raises(IntegrityError, match=r"genome\.fna\.bgz cannot be read with its indexes.*materialise"):
+        ReferenceGenome(path).sequence("13")

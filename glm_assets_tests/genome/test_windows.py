@@ -90,7 +90,7 @@ def test_the_last_full_window_is_kept_and_the_next_one_dropped():
     assert cut(CONTIG, rows).status.tolist() == [KEPT, WINDOW]
 
 
-@pytest.mark.parametrize("pos", [-3, 0, len(CONTIG) + 1, 10**9])
+@pytest.mark.parametrize("pos", [-3, 0, len(CONTIG) + 1, 10**9, 2**63 - 1])
 def test_positions_off_the_contig_have_no_window(pos):
     assert cut(CONTIG, [(pos, "A", "C")]).status.tolist() == [WINDOW]
 

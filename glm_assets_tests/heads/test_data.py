@@ -4,13 +4,24 @@ import numpy as np
 import pytest
 
 from glm_assets.errors import GlmError
-from glm_assets.heads.data import PairSet, split_pairs, window_groups
+from glm_assets.heads.data import PairRows, PairSet, split_pairs, window_groups
 
 
 def pairs(label: list[int]) -> PairSet:
     n = len(label)
     vectors = np.arange(n * 3, dtype=np.float32).reshape(n, 3)
     return PairSet(vectors, -vectors, np.array(label, np.int8), np.ones(n, np.int16), np.arange(n))
+
+
+def rows(label: list[int], split: list[str]) -> PairRows:
+    n = len(label)
+    return PairRows(np.array(label, np.int8), np.ones(n, np.int16), np.arange(n), np.array(split))
+
+
+def blocks(n: int):
+    """The vectors of `n` pairs in blocks of four, two and so on, as chromosomes come."""
+    vectors = np.arange(n * 3, dtype=np.float32).reshape(n, 3)
+    return ((vectors[start : start + 4], -vectors[start : start + 4]) for start in range(0, n, 4))
 
 
 def plain_groups(contig, start, bucket):
@@ -31,12 +42,11 @@ def test_a_bucket_can_straddle_chromosomes():
 
 
 def test_the_test_split_is_sealed_unless_it_is_merged():
-    everything = pairs([0, 1, 0, 1, 0, 1])
-    split = ["train", "test", "val", "val", "test", "train"]
-    sealed = split_pairs(everything, split)
+    everything = rows([0, 1, 0, 1, 0, 1], ["train", "test", "val", "val", "test", "train"])
+    sealed = split_pairs(everything, blocks(6))
     assert sealed.train.ref[:, 0].tolist() == [0, 15]
     assert sealed.val.ref[:, 0].tolist() == [6, 9]
-    merged = split_pairs(everything, split, merge_test_into_train=True)
+    merged = split_pairs(everything, blocks(6), merge_test_into_train=True)
     assert merged.train.ref[:, 0].tolist() == [0, 3, 12, 15]  # in file order
     assert merged.val.ref[:, 0].tolist() == [6, 9]
 
@@ -53,7 +63,13 @@ def test_the_test_split_is_sealed_unless_it_is_merged():
 )
 def test_splits_that_cannot_train_are_named(label, split, message):
     with pytest.raises(GlmError, match=message):
-        split_pairs(pairs(label), split)
+        split_pairs(rows(label, split), blocks(len(label)))
+
+
+def test_vectors_that_do_not_fit_the_rows_are_refused():
+    few = rows([0, 1, 0, 1], ["train", "train", "val", "val"])
+    with pytest.raises(GlmError, match="3 vectors for 4 rows"):
+        split_pairs(few, blocks(3))
 
 
 def test_arrays_of_different_lengths_are_refused():

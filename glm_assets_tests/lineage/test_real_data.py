@@ -44,7 +44,8 @@ def mirror(tmp_path_factory, real_data) -> Path:
     header = [line for line in lines if line.startswith("#")]
     records = [line for line in lines if not line.startswith("#") and is_labelled(line)]
     step = len(records) // (WANTED // CLUSTER)
-    chosen = [record for start in range(0, len(records), step) for record in records[start : start + CLUSTER]][:WANTED]
+    clusters = (records[start : start + CLUSTER] for start in range(0, len(records), step))
+    chosen = [record for cluster in clusters for record in cluster][:WANTED]
     vcf = mirror / WEEKLY / "clinvar_20260226.vcf.gz"
     vcf.parent.mkdir(parents=True)
     with pysam.BGZFile(str(vcf), "wb") as out:
@@ -56,7 +57,11 @@ def mirror(tmp_path_factory, real_data) -> Path:
 @pytest.mark.real_data
 def test_real_variants_reach_a_submission(tmp_path, mirror, tiny_tree):
     study = tiny_study(
-        tmp_path, mirror, profile={"chromosomes": ["13"]}, clinvar_cutoff="2026-03-01", test_csv=tiny_tree / "test.csv"
+        tmp_path,
+        mirror,
+        profile={"chromosomes": ["13"]},
+        clinvar_cutoff="2026-03-01",
+        test_csv=tiny_tree / "test.csv",
     )
     lines: list[str] = []
     assert make_clinvar_release(study, lines.append).facts["records_in_file"] == WANTED

@@ -82,6 +82,23 @@ def test_the_audit_lists_every_chromosome_that_is_missing(tmp_path, tiny_tree):
     assert make_split_audit(study).facts["overlapping_rows"] == 0
 
 
+def test_merged_test_rows_count_as_train_in_the_audit(tmp_path, tiny_tree):
+    split = {"rule": "faithful", "merge_test_into_train": True, "group_bucket": 8}
+    study = tiny_study(tmp_path, tiny_tree, profile={"split": split})
+    make_windows(study, "21", "22")
+    facts = make_split_audit(study).facts
+    val = sum(study.require(study.variant_windows(chrom)).facts["splits"].get("val", 0) for chrom in ("21", "22"))
+    assert facts["held_out_rows"] == val > 0
+    assert set(facts["overlapping_share"]) == {"val"}
+
+
+def test_a_password_in_the_source_is_written_nowhere(tmp_path):
+    study = tiny_study(tmp_path, "https://reader:hunter2@example.invalid/ncbi", test_csv=None)
+    study.claim()
+    assert "hunter2" not in (study.root / "platform.json").read_text()
+    assert "hunter2" not in str(study.reference_genome("md5"))
+
+
 def test_a_chromosome_that_the_release_lacks_is_our_error(tmp_path, tiny_tree):
     study = tiny_study(tmp_path, tiny_tree)
     make_clinvar_release(study, silent)

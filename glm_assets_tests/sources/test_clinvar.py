@@ -85,6 +85,16 @@ def test_a_release_that_is_there_is_not_downloaded_again(site, tmp_path):
     assert site.asked(NEW) == site.asked(f"{NEW}.tbi") == []
 
 
+def test_a_release_that_was_published_again_brings_its_new_index(tree, tmp_path):
+    bring(tree, tmp_path)
+    publish(tree / WEEKLY / NEW, b"another release")
+    (tree / WEEKLY / f"{NEW}.tbi").write_bytes(b"another index")
+    found = bring(tree, tmp_path)
+    assert not found.reused
+    assert found.tbi is not None
+    assert found.tbi.read_bytes() == b"another index"
+
+
 def test_releases_do_not_disturb_each_other(tree, tmp_path):
     bring(tree, tmp_path)
     assert bring(tree, tmp_path, cutoff=date(2026, 1, 7)).vcf.name == OLD

@@ -215,6 +215,13 @@ def test_a_server_that_stays_busy_ends_in_an_error_that_names_it(site, dest):
     assert_only(dest)
 
 
+def test_an_address_without_a_server_is_not_tried_again(tmp_path):
+    tried = []
+    with pytest.raises(DownloadError, match=r"http:///a cannot be read.*GLM_NCBI_URL"):
+        fetch("http:///a", tmp_path / "a", progress=tried.append)
+    assert tried == []
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_a_refusal_is_final(site, dest, status):
     site.faults = [Fault("status", status)]

@@ -33,6 +33,13 @@ def test_other_addresses_are_refused(url):
         local_path(url)
 
 
+@pytest.mark.parametrize("read", [is_remote, local_path, split_credentials, public_url])
+def test_a_malformed_address_is_refused_without_its_password(read):
+    with pytest.raises(DownloadError, match=r"\[bad is no address that can be read") as caught:
+        read("http://me:secret@[bad")
+    assert "secret" not in str(caught.value)
+
+
 def test_parts_are_joined_with_one_slash_and_quoted_where_needed():
     assert join_url("https://x.org/root/", "pub/clinvar", "a b.gz") == "https://x.org/root/pub/clinvar/a%20b.gz"
     assert join_url("file:///root", "a b") == "file:///root/a%20b"

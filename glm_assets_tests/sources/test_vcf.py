@@ -176,6 +176,8 @@ def test_damage_does_not_replace_a_good_table(parse, tmp_path):
         (record(7).replace(b"\n", b"\t\n"), r"line 7: 9 columns"),
         (record(7).replace(b"1\t7\t", b"1\tseven\t"), r"line 7: POS is 'seven'"),
         (record(7).replace(b"1\t7\t", b"1\t-7\t"), r"line 7: POS is '-7'"),
+        (record(7).replace(b"1\t7\t", b"1\t2147483648\t"), r"line 7: POS is '2147483648'"),
+        (record(7).replace(b"1\t7\t", b"1\t%s\t" % (b"9" * 5_000)), r"line 7: POS is '9999"),
         (record(7).replace(b"1\t7\t", b"1\t\t"), r"line 7: POS is empty"),
         (record(7).replace(b"1\t7\t", b"\t7\t"), r"line 7: CHROM is empty"),
         (record(7).replace(b"\t.\t.\t", b"\t\t.\t"), r"line 7: QUAL is empty"),

@@ -52,7 +52,7 @@ def test_vectors_come_back_in_the_order_asked_for_across_shards_and_repeatedly(t
     asked = keys_of(11, 0, 7, 7, 3, 5)
     assert_right(store, asked)
     assert_right(EmbeddingStore(tmp_path / "store"), asked)
-    assert store.shards() == 2
+    assert len(list(store.folder.glob("*.npy"))) == 2
 
 
 def test_only_keys_without_vectors_are_missing(tmp_path):
@@ -107,7 +107,34 @@ def test_float16_keeps_the_difference_because_it_is_stored_on_its_own(tmp_path):
     rounded_pair = (ref + delta).astype(np.float16).astype(np.float32) - ref.astype(np.float16).astype(np.float32)
     assert np.corrcoef(rounded_pair.ravel(), delta.ravel())[0, 1] < 0.9
     assert np.abs(read_ref - ref).max() < 2e-3
-    assert store.bytes() < 50 * 2 * 64 * 2 + 6000
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 50 * 2 * 64 * 2 + 6000
+
+
+def test_a_number_beyond_float16_is_refused_and_nothing_is_written(tmp_path):
+    store = EmbeddingStore(tmp_path / "store", dtype="float16")
+    keys = keys_of("large")
+    large = np.array([[1.0, 7e4]], np.float32)
+    with pytest.raises(FormatError, match=r"7e\+04.*store_dtype to float32"):
+        store.append(keys, large, large)
+    assert not (tmp_path / "store").exists()
+    EmbeddingStore(tmp_path / "store").append(keys, large, large)
+
+
+def test_vectors_of_a_coarser_type_are_missing_and_finer_ones_are_not(tmp_path):
+    keys = add(EmbeddingStore(tmp_path, dtype="float16"), "a")
+    fine = EmbeddingStore(tmp_path)
+    assert fine.missing(keys).all()
+    add(fine, "a")
+    assert_right(EmbeddingStore(tmp_path), keys)
+    assert not EmbeddingStore(tmp_path, dtype="float16").missing(keys).any()
+
+
+def test_sequences_keep_float32_whatever_the_type_of_pairs(tmp_path):
+    store = EmbeddingStore(tmp_path, dtype="float16")
+    keys = keys_of("ref", "var")
+    vectors = vectors_of(keys)[0]
+    store.append_sequences(keys, vectors)
+    assert np.array_equal(store.read_sequences(keys), vectors)
 
 
 def test_encoders_of_other_dimensions_share_a_folder_but_not_a_call(tmp_path):
@@ -247,7 +274,7 @@ def test_two_processes_that_append_at_once_lose_nothing_and_duplicates_do_no_har
         assert writer.returncode == 0
     store = EmbeddingStore(tmp_path)
     assert_right(store, keys_of(*range(150)))
-    assert store.shards() == 40
+    assert len(list(store.folder.glob("*.npy"))) == 40
     assert store.damaged == 0
 
 

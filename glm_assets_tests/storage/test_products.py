@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from glm_assets.storage.products import MANIFEST, Manifest, Product, read_whole
+from glm_assets.storage.products import MANIFEST, Facts, Manifest, Product, read_whole
 
 
 def product(folder: Path, **changes) -> Product:
@@ -86,9 +86,10 @@ def test_a_copied_data_root_still_counts(tmp_path):
     assert product(tmp_path / "p").current() is not None
 
 
-def test_a_broken_manifest_counts_as_absent(tmp_path):
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"files": []}'])
+def test_a_broken_manifest_counts_as_absent(tmp_path, content):
     product(tmp_path / "p").make(write_part("abc"))
-    (tmp_path / "p" / MANIFEST).write_text("{")
+    (tmp_path / "p" / MANIFEST).write_text(content)
     assert Manifest.read(tmp_path / "p") is None
     assert not product(tmp_path / "p").make(write_part("abc")).reused
 
@@ -161,6 +162,12 @@ product.make(build)
 """
 
 
+def write_two(work: Path) -> Facts:
+    for name in ("one.txt", "two.txt"):
+        (work / name).write_text(name[0])
+    return {}
+
+
 @pytest.mark.parametrize("moment", ["build", "publish"])
 def test_a_kill_never_leaves_a_product_that_looks_finished(tmp_path, moment):
     folder = tmp_path / "p"
@@ -172,10 +179,7 @@ def test_a_kill_never_leaves_a_product_that_looks_finished(tmp_path, moment):
 
     changed = product(folder, inputs={"a": "2"})
     assert changed.current() is None
-    if moment == "publish":
-        manifest = changed.make(refuse)
-    else:
-        manifest = changed.make(lambda work: [(work / n).write_text(n[0]) for n in ("one.txt", "two.txt")] and {})
+    manifest = changed.make(refuse if moment == "publish" else write_two)
     assert set(manifest.files) == {"one.txt", "two.txt"}
     assert read_whole(folder) is not None
 

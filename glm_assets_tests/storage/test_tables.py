@@ -53,8 +53,14 @@ def test_reading_a_damaged_part_names_the_file(tmp_path):
         read_part(tmp_path)
 
 
+def test_a_folders_name_is_no_pattern(tmp_path):
+    folder = tmp_path / "[a]*?"
+    GENES.write(rows("21", 1), folder / PART)
+    assert read_part(folder)["n"].to_list() == [1]
+
+
 def test_the_warehouse_has_a_view_from_the_first_partition_on_and_keeps_chrom_a_text(tmp_path):
-    tables, warehouse = tmp_path / "it's a root" / "tables", tmp_path / "warehouse.duckdb"
+    tables, warehouse = tmp_path / "it's a [root]*?" / "tables", tmp_path / "warehouse.duckdb"
     assert refresh_warehouse(tables, warehouse, [GENES]) == []
     GENES.write(rows("21", 1, 2), table_folder(tables, "genes", "21") / PART)
     assert refresh_warehouse(tables, warehouse, [GENES]) == ["genes"]

@@ -100,6 +100,12 @@ def test_file_that_is_no_submission_is_an_error(tmp_path, text, message):
         audit(tmp_path, text)
 
 
+def test_a_folders_name_is_no_pattern(tmp_path):
+    folder = tmp_path / "[a]*?"
+    folder.mkdir()
+    assert audit(folder, GOOD).passed
+
+
 def test_absent_file_is_an_error(tmp_path):
     with pytest.raises(SubmissionError, match=r"absent\.csv cannot be read"):
         verify_submission(tmp_path / "absent.csv", TEST)

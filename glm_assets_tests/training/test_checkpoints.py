@@ -101,6 +101,25 @@ def test_a_folder_of_another_training_is_refused(tmp_path):
         CheckpointFolder(tmp_path, key="other").resume(*parts())
 
 
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x")])
+@pytest.mark.parametrize("epoch", [1, 2])  # the best and the newest
+def test_weights_that_are_lost_or_damaged_are_named(tmp_path, harm, epoch):
+    folder, (model, optimizer), history = CheckpointFolder(tmp_path, key="k", keep=1), parts(), []
+    advance(folder, model, optimizer, history, 0.4)
+    advance(folder, model, optimizer, history, 0.3)
+    harm(folder.weights(epoch))
+    with pytest.raises(CheckpointError, match=rf"epoch_00{epoch}\.safetensors is missing or damaged"):
+        folder.resume(*parts())
+
+
+def test_a_state_from_a_host_with_more_gpus_is_restored_as_far_as_there_are_gpus(monkeypatch):
+    restored = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: restored.append((state, device)))
+    restore_rng_state(rng_state() | {"cuda": ["first", "second"]})
+    assert restored == [("first", 0)]
+
+
 def test_seeding_is_repeatable_and_local():
     def draw():
         return random.random(), np.random.rand(), torch.rand(1).item()

@@ -98,3 +98,12 @@ def test_unknown_words_come_from_the_chromosome_only(tmp_path):
 def test_a_chromosome_without_records_is_an_error_that_names_the_others(tmp_path):
     with pytest.raises(MissingUpstreamError, match=r"no record on chromosome 5.*13, X"):
         build_variants(write_records(tmp_path, ROWS), "5", policy=FAITHFUL)
+
+
+def test_a_folders_name_is_no_pattern(tmp_path):
+    folder = tmp_path / "[a]*?"
+    folder.mkdir()
+    records = write_records(folder, ROWS)
+    assert build_variants(records, "X", policy=FAITHFUL)[1].kept == 1
+    with pytest.raises(MissingUpstreamError, match="one of 13, X"):
+        build_variants(records, "7", policy=FAITHFUL)

@@ -1,4 +1,5 @@
 import hashlib
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -51,8 +52,17 @@ def variants(tmp_path) -> pl.DataFrame:
     return build_variants(write_records(tmp_path, ROWS), "13", policy=FAITHFUL)[0]
 
 
-def build(variants: pl.DataFrame, split: str = "faithful") -> tuple[pl.DataFrame, WindowCounts]:
+def build(
+    variants: pl.DataFrame, split: Literal["faithful", "locus"] = "faithful"
+) -> tuple[pl.DataFrame, WindowCounts]:
     return build_variant_windows(variants, BASES, CONTIG_NAME, RECIPE, SplitRule(split))
+
+
+def test_variants_of_one_position_keep_their_order(tmp_path):
+    alts = [base for base in "TGCA" if base != TEXT[99]]
+    records = write_records(tmp_path, [{"pos": 100, "ref": TEXT[99], "alt": alt} for alt in alts])
+    windows, _ = build(build_variants(records, "13", policy=FAITHFUL)[0])
+    assert windows["alt"].to_list() == alts
 
 
 def test_rows_are_sorted_by_position_and_obey_the_schema(variants):
