@@ -1,1 +1,1 @@
-"""Metrics and figures."""
+"""Figures, and what they are drawn from."""

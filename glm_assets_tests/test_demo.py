@@ -1,0 +1,59 @@
+"""`make demo` in a checkout of its own: everything is made once, and a second time nothing is."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from glm_assets_tests.checkouts import Checkout, make_checkout
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Checkout:
+    """A checkout whose environment is this one, so that make finds it installed."""
+    checkout = make_checkout(tmp_path / "checkout", {})
+    environment = checkout.folder / ".venv"
+    environment.unlink()
+    environment.mkdir()
+    (environment / "bin").symlink_to(Path(sys.executable).parent)
+    for stamp in (".pip", ".demo"):
+        (environment / stamp).touch()
+    return checkout
+
+
+@pytest.mark.system
+def test_the_demo_makes_everything_once_and_says_where_it_is(checkout):
+    output = checkout.run("make demo", timeout=900)
+    stages = re.findall(r"^  (.+?) \d+ s$", output, re.MULTILINE)
+    assert stages == [
+        "sources",
+        *(f"embed chromosome {chrom}" for chrom in ("21", "22", "MT")),
+        "train and submit",
+    ]
+    for place in (
+        "data/submission/submission.csv",
+        "data/warehouse.duckdb",
+        "data/heads/",
+        "mlflow ui",
+        "dagster dev",
+    ):
+        assert place in output
+    with (checkout.folder / "data/submission/submission.csv").open() as stream:
+        assert len(list(csv.reader(stream))) == 59
+    with duckdb.connect(str(checkout.folder / "data/warehouse.duckdb"), read_only=True) as warehouse:
+        (count,) = warehouse.execute("select count(*) from variant_windows").fetchone()
+    assert 800 <= count <= 1200
+
+    root = checkout.folder / "data"
+    manifests = {path: json.loads(path.read_text())["created"] for path in root.glob("**/manifest.json")}
+    assert len(manifests) >= 14
+    assert "epoch" in output
+    again = checkout.run("make demo")
+    assert "epoch" not in again
+    assert {path: json.loads(path.read_text())["created"] for path in manifests} == manifests
