@@ -119,7 +119,10 @@ def evo2_spec(
         context=config["max_seqlen"],
         dtype="bfloat16" if on_gpu else "float32",
         needs=("fp8",) if use_fp8 else (),
-        extras={"cast_all_bf16": cast_all, "pairs": pair_method(layer, pooling, cast_all_bf16=cast_all)},
+        extras={
+            "cast_all_bf16": cast_all,
+            "pairs": pair_method(layer, pooling, cast_all_bf16=cast_all, fp8=use_fp8),
+        },
     )
 
 

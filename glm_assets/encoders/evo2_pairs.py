@@ -24,18 +24,20 @@ TWO_FORWARDS = "two_forwards"
 _PAIRED_LAYER = re.compile(r"blocks\.\d+(\.mlp(\.l3)?)?")
 
 
-def pair_method(layer: str, pooling: str, *, cast_all_bf16: bool) -> str:
+def pair_method(layer: str, pooling: str, *, cast_all_bf16: bool, fp8: bool) -> str:
     """How pairs are computed at a layer.
 
     Args:
         layer: Path of the hooked submodule.
         pooling: Name of the pooling.
         cast_all_bf16: Whether the original pipeline's casts are reproduced, which needs its two forwards too.
+        fp8: Whether projections run in FP8, whose scale depends on what shares a batch.
 
     Returns:
         `SHARED_PREFIX` where the paired forward gives the vector, else `TWO_FORWARDS`.
     """
-    if pooling == "mean" and not cast_all_bf16 and _PAIRED_LAYER.fullmatch(layer):
+    exact = pooling == "mean" and not cast_all_bf16 and not fp8
+    if exact and _PAIRED_LAYER.fullmatch(layer):
         return SHARED_PREFIX
     return TWO_FORWARDS
 

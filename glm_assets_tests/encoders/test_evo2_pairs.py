@@ -294,7 +294,8 @@ def test_windows_of_a_pair_that_differ_in_length_are_an_error_that_names_it(enco
     ],
 )
 def test_the_specification_says_how_pairs_are_computed(layer, pooling, cast, method):
-    assert pair_method(layer, pooling, cast_all_bf16=cast) == method
+    assert pair_method(layer, pooling, cast_all_bf16=cast, fp8=False) == method
+    assert pair_method(layer, pooling, cast_all_bf16=cast, fp8=True) == "two_forwards"
     spec = encoder_spec("demo", revision="0", layer=layer, pooling=pooling, device="cpu")
     assert spec.extras["pairs"] == (method if not cast else "shared_prefix")  # the casts are a GPU's
 
