@@ -22,7 +22,7 @@ help:  ## show this list
 	@touch $@
 
 .venv/.dev: .venv/.pip pyproject.toml
-	$(INSTALL) --editable '.[evo2,tracking,dev]'
+	$(INSTALL) --editable '.[evo2,tracking,hf,dev]'
 	@touch $@ .venv/.demo
 
 # $(call stage,name,arguments): show a dagster command, run it, and note its seconds.

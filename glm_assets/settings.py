@@ -16,6 +16,15 @@ from glm_assets.profiles.profile import DEMO_TREE, Profile, build_profile, descr
 
 _PREFIX = "GLM_"
 
+# What a profile written for Evo2 must change for a Hugging Face model.
+_HUGGING_FACE = {
+    "layer": "last_hidden_state",
+    "pooling": "mean",
+    "sequence_pooling": "mean",
+    "cast_all_bf16": False,
+    "fp8": False,
+}
+
 
 class Settings(BaseSettings):
     """What the environment says; each field is the variable of the same name with the prefix `GLM_`."""
@@ -95,7 +104,7 @@ class Settings(BaseSettings):
         if self.chromosomes:
             values["chromosomes"] = [name.strip() for name in self.chromosomes.split(",") if name.strip()]
         if self.encoder and isinstance(values.get("encoder"), dict):
-            values["encoder"] = values["encoder"] | {"name": self.encoder}
+            values["encoder"] |= {"name": self.encoder} | (_HUGGING_FACE if self.encoder.startswith("hf:") else {})
         return build_profile(values, f"profile {self.profile!r}")
 
     @cached_property

@@ -168,3 +168,12 @@ def test_of_studies_that_claim_a_data_root_at_once_one_gets_it(tmp_path, monkeyp
     with ThreadPoolExecutor(8) as pool:
         claimed = list(pool.map(claim, [f"p{number}" for number in range(8)]))
     assert claimed.count(True) == 1
+
+
+def test_a_hugging_face_encoder_brings_the_values_it_needs(monkeypatch):
+    monkeypatch.setenv("GLM_PROFILE", "faithful")
+    monkeypatch.setenv("GLM_ENCODER", "hf:/models/nucleotide-transformer")
+    encoder = Settings.from_environment().run_profile.encoder
+    assert (encoder.layer, encoder.pooling, encoder.fp8) == ("last_hidden_state", "mean", False)
+    monkeypatch.setenv("GLM_ENCODER", "evo2_7b_base")
+    assert Settings.from_environment().run_profile.encoder.layer == "blocks.25.mlp.l3"

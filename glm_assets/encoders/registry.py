@@ -13,6 +13,7 @@ from glm_assets.encoders.base import Encoder, EncoderSpec
 from glm_assets.encoders.device import resolve_device
 from glm_assets.encoders.evo2 import Evo2Encoder
 from glm_assets.encoders.evo2_config import EVO2_MODELS, evo2_spec
+from glm_assets.encoders.huggingface import PREFIX, HuggingFaceEncoder, hf_spec
 from glm_assets.errors import EncoderError
 
 
@@ -30,6 +31,7 @@ class Family:
 
 
 _EVO2 = Family(spec=evo2_spec, load=Evo2Encoder)
+_HUGGING_FACE = Family(spec=hf_spec, load=HuggingFaceEncoder)
 
 ENCODERS: dict[str, Family] = dict.fromkeys(EVO2_MODELS, _EVO2)
 
@@ -46,9 +48,9 @@ def encoder_spec(
     """Say what an encoder's vectors will be, without loading it or torch.
 
     Args:
-        name: A key of `ENCODERS`.
+        name: A key of `ENCODERS`, or `hf:<folder>` for a transformers model.
         revision: SHA-256 of the weights file, from `resolve_weights`.
-        layer: The submodule whose output is pooled, such as `blocks.25.mlp.l3`.
+        layer: The submodule whose output is pooled, such as `blocks.25.mlp.l3` or `last_hidden_state`.
         pooling: A key of `POOLINGS`.
         device: `auto`, `cpu` or `cuda:N`; it decides the type of the computation.
         options: What the family offers besides; for Evo2 `fp8` and `cast_all_bf16`.
@@ -87,9 +89,13 @@ def make_encoder(
 
 
 def _family(name: str) -> Family:
+    if name.startswith(PREFIX):
+        return _HUGGING_FACE
     try:
         return ENCODERS[name]
     except KeyError:
         raise EncoderError(
-            f"unknown encoder {name!r}", expected=f"one of {', '.join(ENCODERS)}", fix="set encoder.name"
+            f"unknown encoder {name!r}",
+            expected=f"one of {', '.join(ENCODERS)}, or {PREFIX}<folder>",
+            fix="set encoder.name",
         ) from None

@@ -14,6 +14,7 @@ from pathlib import Path
 from glm_assets.encoders.demo import demo_recipe, make_demo_checkpoint
 from glm_assets.encoders.evo2_config import DEMO, EVO2_MODELS
 from glm_assets.encoders.hub import fetch_from_hub, recorded_commit
+from glm_assets.encoders.huggingface import PREFIX, hf_weights
 from glm_assets.errors import EncoderError, IntegrityError, OfflineError
 from glm_assets.storage.atomic import write_json
 from glm_assets.storage.products import FileRecord
@@ -57,7 +58,7 @@ def resolve_weights(
 
     Args:
         name: Registry name of the encoder.
-        local_file: Use this file; nothing is downloaded.
+        local_file: Use this file; nothing is downloaded. An `hf:` name states its folder itself.
         folder: Where made and downloaded weights are kept, and checksums remembered.
         offline: Refuse to download.
         progress: Called with a line now and then.
@@ -70,7 +71,10 @@ def resolve_weights(
         DownloadError: Hugging Face cannot be reached or lacks the file.
         IntegrityError: The checksum differs from the expected or the published one.
     """
-    if local_file is not None:
+    if name.startswith(PREFIX):
+        path = hf_weights(name)
+        found, source = "local", f"folder {path.parent}"
+    elif local_file is not None:
         path, found, source = _local(local_file), "local", f"file {local_file}"
     elif name == DEMO:
         path, found, source = _demo(folder, progress), demo_recipe()[:16], "generated"

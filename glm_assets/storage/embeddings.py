@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import time
 import uuid
 from dataclasses import asdict, dataclass
@@ -26,8 +25,7 @@ from numpy.typing import NDArray
 from glm_assets.errors import FormatError, MissingUpstreamError
 from glm_assets.storage.atomic import atomic_path
 from glm_assets.storage.products import FileRecord
-
-Vectors = NDArray[np.float32]
+from glm_assets.storage.vector_files import Vectors, write_vectors
 
 _INDEX = ".parquet"
 _VECTORS = ".npy"
@@ -107,9 +105,9 @@ class EmbeddingStore:
             delta: (n, dimension) differences variant - reference.
 
         Raises:
-            FormatError: A vector has a number beyond the range of the stored type.
+            FormatError: The counts or shapes differ, or a number is beyond the range of the stored type.
         """
-        self._append(keys, _narrowed(np.stack([ref, delta], axis=1), self._dtype))
+        self._append(keys, (ref, delta), self._dtype)
 
     def append_sequences(self, keys: pl.Series, vectors: Vectors) -> None:
         """Publish a shard of single vectors.
@@ -118,7 +116,7 @@ class EmbeddingStore:
             keys: n hex digests.
             vectors: (n, dimension).
         """
-        self._append(keys, vectors[:, None].astype(np.float32))
+        self._append(keys, (vectors,), np.dtype(np.float32))
 
     def read(self, keys: pl.Series) -> tuple[Vectors, Vectors]:
         """Reference vectors and differences, each (n, dimension) float32 in the order of `keys`.
@@ -158,16 +156,12 @@ class EmbeddingStore:
                         removed += 1
         return removed
 
-    def _append(self, keys: pl.Series, vectors: NDArray[np.floating]) -> None:
-        if len(keys) != len(vectors):
-            raise FormatError(f"{len(keys)} keys for {len(vectors)} vectors", expected="one key for each")
-        name = uuid.uuid4().hex
-        path = self.folder / (name + _VECTORS)
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.save(stream, vectors)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _Shard(name, _as_bytes(keys), FileRecord.of(path)).write(path.with_suffix(_INDEX))
+    def _append(self, keys: pl.Series, parts: tuple[Vectors, ...], dtype: np.dtype[np.floating]) -> None:
+        if len(keys) != len(parts[0]):
+            raise FormatError(f"{len(keys)} keys for {len(parts[0])} vectors", expected="one key for each")
+        digests, name = _as_bytes(keys), uuid.uuid4().hex
+        record = write_vectors(self.folder / (name + _VECTORS), parts, dtype)
+        _Shard(name, digests, record).write(self.folder / (name + _INDEX))
 
     def _locate(self, keys: pl.Series) -> pl.DataFrame:
         """Shard and row of each key, null where missing, in order."""
@@ -236,19 +230,6 @@ class EmbeddingStore:
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 path.replace(path.with_name(path.name + _DAMAGED))
         return None
-
-
-def _narrowed(vectors: Vectors, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
-    """Vectors in the stored type, which must not turn a finite number into an infinite one."""
-    with np.errstate(over="ignore"):
-        narrowed = vectors.astype(dtype)
-    if np.isinf(narrowed).any() and not np.isinf(vectors).any():
-        raise FormatError(
-            f"a vector has a number of size {np.abs(vectors).max():.3g}",
-            expected=f"at most {np.finfo(dtype).max:.3g}, the largest {dtype}",
-            fix="set encoder.store_dtype to float32",
-        )
-    return narrowed
 
 
 def _as_bytes(keys: pl.Series) -> pl.Series:

@@ -41,7 +41,9 @@ def test_a_malformed_address_is_refused_without_its_password(read):
 
 
 def test_parts_are_joined_with_one_slash_and_quoted_where_needed():
-    assert join_url("https://x.org/mirror/", "pub/clinvar", "a b.gz") == "https://x.org/mirror/pub/clinvar/a%20b.gz"
+    assert (
+        join_url("https://x.org/mirror/", "pub/clinvar", "a b.gz") == "https://x.org/mirror/pub/clinvar/a%20b.gz"
+    )
     assert join_url("file:///mirror", "a b") == "file:///mirror/a%20b"
     assert join_url("/mirror", "pub/clinvar", "a b.gz") == "/mirror/pub/clinvar/a b.gz"
 
