@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from glm_assets.encoders.base import Encoder, EncoderSpec
 from glm_assets.encoders.device import CPU, prepare_device
+from glm_assets.encoders.evo2_pairs import TWO_FORWARDS
 from glm_assets.errors import EncoderError
 from glm_assets.storage.atomic import digest_of, file_digest
 
@@ -100,7 +101,7 @@ def hf_spec(
         dimension=int(_value(config, "hidden_size", folder)),
         context=_most_tokens(config, folder) * _bases_in_token(folder),
         dtype="float32" if device == CPU else "bfloat16",
-        extras={"files": _files_digest(folder), "pairs": "two forwards"},
+        extras={"files": _files_digest(folder), "pairs": TWO_FORWARDS},
     )
 
 

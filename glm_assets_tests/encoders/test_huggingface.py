@@ -124,7 +124,7 @@ def test_pairs_are_two_forwards_and_say_so(folder):
     vectors, delta = encoder.embed_pairs(ref, var, np.full(3, 18))
     np.testing.assert_allclose(vectors + delta, encoder.embed(var), atol=1e-6)
     assert (np.abs(delta).max(axis=1) > 1e-4).all()
-    assert encoder.spec.extras["pairs"] == "two forwards"
+    assert encoder.spec.extras["pairs"] == "two_forwards"
 
 
 def test_the_specification_follows_from_the_folder_and_not_from_its_place(folder, tmp_path):
