@@ -11,19 +11,11 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from glm_assets.encoders import huggingface
 from glm_assets.errors import SettingsError
 from glm_assets.profiles.profile import DEMO_TREE, Profile, build_profile, describe, parse_date, read_profile
 
 _PREFIX = "GLM_"
-
-# What a profile written for Evo2 must change for a Hugging Face model.
-_HUGGING_FACE = {
-    "layer": "last_hidden_state",
-    "pooling": "mean",
-    "sequence_pooling": "mean",
-    "cast_all_bf16": False,
-    "fp8": False,
-}
 
 
 class Settings(BaseSettings):
@@ -100,11 +92,12 @@ class Settings(BaseSettings):
         if url and isinstance(url, str):
             values["ncbi_url"] = _absolute(url)
         if self.clinvar_cutoff is not None:
-            values["clinvar_cutoff"] = parse_date(self.clinvar_cutoff) if self.clinvar_cutoff else None
+            values["clinvar_cutoff"] = self.clinvar_cutoff or None
         if self.chromosomes:
             values["chromosomes"] = [name.strip() for name in self.chromosomes.split(",") if name.strip()]
         if self.encoder and isinstance(values.get("encoder"), dict):
-            values["encoder"] |= {"name": self.encoder} | (_HUGGING_FACE if self.encoder.startswith("hf:") else {})
+            foreign = huggingface.PROFILE_VALUES if self.encoder.startswith(huggingface.PREFIX) else {}
+            values["encoder"] |= {"name": self.encoder} | foreign
         return build_profile(values, f"profile {self.profile!r}")
 
     @cached_property

@@ -36,12 +36,15 @@ def resolve_device(device: str) -> str:
     raise EncoderError(f"unknown device {device!r}", expected="auto, cpu, cuda or cuda:N", fix="set GLM_DEVICE")
 
 
-def prepare_device(device: str, cpu_threads: int) -> None:
+def prepare_device(device: str, cpu_threads: int) -> str:
     """Make torch ready for a device in this process.
 
     Args:
         device: As `resolve_device` names it.
         cpu_threads: torch's threads on a CPU; more than one is slower where steps share the cores.
+
+    Returns:
+        The device's name for people: `cpu`, or the GPU's model.
 
     Raises:
         EncoderError: torch sees no GPU: it is a CPU build, or the driver does not fit.
@@ -50,11 +53,13 @@ def prepare_device(device: str, cpu_threads: int) -> None:
 
     if device == CPU:
         torch.set_num_threads(cpu_threads)
-    elif not torch.cuda.is_available():
+        return CPU
+    if not torch.cuda.is_available():
         raise EncoderError(
             f"torch {torch.__version__} sees no GPU, but the device is {device}",
             fix="set GLM_DEVICE=cpu, or install a CUDA build of torch",
         )
+    return torch.cuda.get_device_name(device)
 
 
 def _has_nvidia_gpu(device_files: Path = Path("/dev")) -> bool:

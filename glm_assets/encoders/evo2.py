@@ -55,12 +55,9 @@ class Evo2Encoder(Encoder):
         batch_tokens: int | None = None,
         cpu_threads: int = 1,
     ) -> None:
-        import torch
-
-        prepare_device(device, cpu_threads)
+        self.device_name = prepare_device(device, cpu_threads)
         self.spec = spec
         self.batch_tokens = batch_tokens or (_CPU_BATCH_TOKENS if device == CPU else _GPU_BATCH_TOKENS)
-        self.device_name = CPU if device == CPU else torch.cuda.get_device_name(device)
         self._device = device
         self._pool = find_pooling(spec.pooling)
         self._pooled: Tensor | None = None

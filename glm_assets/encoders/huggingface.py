@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 PREFIX = "hf:"
 LAST = "last_hidden_state"
 
+# What a profile written for Evo2 must change in its section `encoder`.
+PROFILE_VALUES = {
+    "layer": LAST,
+    "pooling": "mean",
+    "sequence_pooling": "mean",
+    "cast_all_bf16": False,
+    "fp8": False,
+}
+
 _HIDDEN = "hidden_states."
 _WEIGHTS = "model.safetensors"
 _CPU_BATCH_TOKENS = 8_192
@@ -130,15 +139,12 @@ class HuggingFaceEncoder(Encoder):
         batch_tokens: int | None = None,
         cpu_threads: int = 1,
     ) -> None:
-        import torch
-
-        prepare_device(device, cpu_threads)
+        self.device_name = prepare_device(device, cpu_threads)
         folder = weights.parent
         if _files_digest(folder) != spec.extras["files"]:
             raise EncoderError(f"the config or tokenizer in {folder} is not the specified one")
         self.spec = spec
         self.batch_tokens = batch_tokens or (_CPU_BATCH_TOKENS if device == CPU else _GPU_BATCH_TOKENS)
-        self.device_name = CPU if device == CPU else torch.cuda.get_device_name(device)
         self._device = device
         config = _read_json(folder / "config.json")
         self._most_tokens = _most_tokens(config, folder)
