@@ -25,6 +25,10 @@ help:  ## show this list
 	$(INSTALL) --editable '.[evo2,tracking,hf,dev]'
 	@touch $@ .venv/.demo
 
+.venv/.system: .venv/.dev
+	$(INSTALL) --editable '.[evo2,tracking,hf,dev,ray]'
+	@touch $@
+
 # $(call stage,name,arguments): show a dagster command, run it, and note its seconds.
 define stage
 	@echo; echo "$$ dagster asset materialize $(MODULE) $(2)"
@@ -52,7 +56,7 @@ demo: .venv/.demo  ## run the main lineage offline on the CPU, by plain dagster 
 test: .venv/.dev  ## run the tests (below 10 minutes)
 	$(PYTEST) -n 2 --dist loadfile -m "not system"
 
-test-system: .venv/.dev  ## run the slow tests: servers, killed processes, the whole demo (below 35 minutes)
+test-system: .venv/.system  ## run the slow tests: servers, killed processes, the whole demo (below 35 minutes)
 	$(PYTEST) -n 2 --dist loadfile -m system
 
 check: .venv/.dev  ## lint, format, types and definitions

@@ -1,12 +1,14 @@
-"""FLOPs per variant of the paired forward, as a share of the original pipeline's two full forwards.
+"""FLOPs per variant of our ways to embed, as shares of the original pipeline's two full forwards.
 
 Run `python benchmarks/flops.py [--mirror FOLDER]`; the last line is JSON. vtx's own modules with the shapes of Evo2 7B
 run on the meta device, where nothing is computed, under torch's FLOP counter; FFTs, which it does not know, count as
 5 n log2 n each. The original (GitHub Shim-Min-Kyoung/Dacon-2-Medical-AI-MAI-) runs the reference and the variant of
 each pair through all 32 blocks and the unembedding, in batches of 32. `pair` is a single-base variant in the middle
-of its own window; `pair_dedup` are the labelled variants of BRCA2 (chromosome 13) in ClinVar, as they come; it is null
-where the mirror of NCBI (by default that of REAL_DATA, or of ../shared/data) is not found. Attention counts as full
-squares on both sides.
+of its own window; `pair_dedup` are the labelled variants of BRCA2 (chromosome 13) in ClinVar, as they come, in windows
+of 1,024 around them; `downstream128_grid` are the same variants, pooled over 128 positions from the variant on, in
+windows of 1,024 every 512 bases. Both are null where the mirror of NCBI (by default that of REAL_DATA, or of
+../shared/data) is not found. Attention counts as full squares on both sides. `formula` is the largest difference, as a
+share, between the counter and the formula by which the platform states savings.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,8 +35,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from glm_assets.encoders.embed import window_matrix
 from glm_assets.encoders.evo2 import build_model
+from glm_assets.encoders.evo2_blocks import Arithmetic
 from glm_assets.encoders.evo2_config import blocks_needed, model_config
-from glm_assets.encoders.evo2_pairs import PairBatch, embed_pair_batch, first_difference, next_batch
+from glm_assets.encoders.evo2_downstream import embed_downstream_batch
+from glm_assets.encoders.evo2_flops import Evo2Flops
+from glm_assets.encoders.evo2_pairs import embed_pair_batch
+from glm_assets.encoders.evo2_plan import PairBatch, first_difference, next_batch
+from glm_assets.encoders.pooling import Pooling
 from glm_assets.genome.fasta import ReferenceGenome
 from glm_assets.genome.splits import SplitRule
 from glm_assets.genome.windows import WindowRecipe
@@ -47,6 +55,10 @@ from glm_assets.variants.windows import build_variant_windows
 MODEL = "evo2_7b"
 LAYER = "blocks.25.mlp.l3"
 RECIPE = WindowRecipe()
+REACH = 128
+GRID = WindowRecipe(layout="grid", stride=512, reach=REACH)
+MEAN, DOWNSTREAM = Pooling("mean"), Pooling("downstream", REACH)
+GPU_TOKENS = 32_768  # of a batch, as in the profile full
 BATCH = 32  # windows, the original's; ours takes as many tokens at a time
 META = "meta"
 
@@ -122,9 +134,9 @@ def count_terms() -> NDArray[np.float64]:
         order = np.argsort(var[:, 0], kind="stable")
         ref, var = ref[var[order, 0]], var[order]
         var[:, first:] += 100
-        batch = PairBatch.of(ref, var)
-        flops = count_flops(lambda: embed_pair_batch(model, LAYER, batch))
-        return [batch.tokens, len(batch.ref) + len(batch.var), 1], flops
+        batch = PairBatch.of(ref, var, np.full(variants, first), MEAN)
+        flops = count_flops(lambda: embed_pair_batch(model, [LAYER], batch, MEAN, Arithmetic()))
+        return [batch.ref.size + sum(batch.suffix_lengths), len(batch.ref) + len(batch.var), 1], flops
 
     sizes, flops = zip(
         *(count(*batch) for batch in [(1, 1, 512), (1, 3, 512), (2, 2, 100), (5, 9, 700)]), strict=True
@@ -134,7 +146,33 @@ def count_terms() -> NDArray[np.float64]:
     return terms
 
 
-def real_windows(mirror: Path) -> pl.DataFrame:
+def count_downstream(windows: pl.DataFrame) -> float:
+    """FLOPs of all variants in windows on the grid, in the encoder's own batches, each of which is counted."""
+    model = meta_model(blocks_needed(LAYER, model_config(MODEL)))
+    ref, var = window_matrix(windows["ref_seq"]), window_matrix(windows["var_seq"])
+    offset = windows["variant_offset"].to_numpy()
+    reference = windows["ref_digest"].rank("dense").cast(pl.Int64).to_numpy()
+    total, rows = 0.0, np.arange(len(windows))
+    while rows.size:
+        taken = rows[: next_batch(reference[rows], RECIPE.length, REACH, GPU_TOKENS)]
+        batch = PairBatch.of(ref[taken], var[taken], offset[taken], DOWNSTREAM)
+        total += count_flops(lambda: embed_downstream_batch(model, LAYER, batch, DOWNSTREAM, Arithmetic()))  # noqa: B023
+        rows = rows[taken.size :]
+    return total
+
+
+def formula_error(original: float, terms: NDArray[np.float64]) -> float:
+    """Largest difference between what was counted and `Evo2Flops`, as a share."""
+    config = model_config(MODEL)
+    full, early = Evo2Flops(config, config["num_layers"]), Evo2Flops(config, blocks_needed(LAYER, config))
+    length = RECIPE.length
+    by_formula = 2 * (length * (full.token + full.unembedding) + full.mixers(length))
+    ours = replace(early, last_projection=False)
+    pair = 1.5 * length * ours.token + 2 * ours.mixers(length)
+    return max(abs(by_formula / original - 1), abs(pair / (terms @ [1.5 * length, 2, 0]) - 1))
+
+
+def real_windows(mirror: Path, recipe: WindowRecipe) -> pl.DataFrame:
     """Windows of the labelled variants of chromosome 13 in the mirror's newest ClinVar release."""
 
     def quiet(_: str) -> None:
@@ -147,7 +185,7 @@ def real_windows(mirror: Path) -> pl.DataFrame:
         variants, _ = build_variants(folder / "records.parquet", "13", policy=FAITHFUL)
         genome = ReferenceGenome(fetch_reference(str(mirror), folder, offline=True, progress=quiet).fasta)
         contig, contig_name = genome.sequence("13"), genome.fasta_name("13")
-        return build_variant_windows(variants, contig, contig_name, RECIPE, SplitRule())[0]
+        return build_variant_windows(variants, contig, contig_name, recipe, SplitRule())[0].sort("ref_digest")
 
 
 def plan_sizes(reference: NDArray[np.int64], suffixes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -159,7 +197,7 @@ def plan_sizes(reference: NDArray[np.int64], suffixes: NDArray[np.int64]) -> NDA
     """
     sizes = np.zeros(3)
     while len(reference):
-        count = next_batch(reference, BATCH)
+        count = next_batch(reference, 1, 1, BATCH)
         refs = np.unique(reference[:count]).size
         sizes += [refs * RECIPE.length + suffixes[:count].sum(), refs + count, 1]
         reference, suffixes = reference[count:], suffixes[count:]
@@ -168,7 +206,7 @@ def plan_sizes(reference: NDArray[np.int64], suffixes: NDArray[np.int64]) -> NDA
 
 def count_real(mirror: Path, terms: NDArray[np.float64]) -> dict[str, float]:
     """FLOPs per variant of the real windows with and without sharing reference windows, and what explains them."""
-    windows = real_windows(mirror).sort("ref_digest", maintain_order=True)
+    windows = real_windows(mirror, RECIPE)
     ref, var = window_matrix(windows["ref_seq"]), window_matrix(windows["var_seq"])
     suffixes = RECIPE.length - first_difference(ref, var)
     reference = windows["ref_digest"].rank("dense").cast(pl.Int64).to_numpy()
@@ -181,6 +219,18 @@ def count_real(mirror: Path, terms: NDArray[np.float64]) -> dict[str, float]:
         "mean_suffix_tokens": float(suffixes.mean()),
         "alone": float(alone @ terms) / len(windows),
         "shared": float(shared @ terms) / len(windows),
+    }
+
+
+def count_grid(mirror: Path) -> dict[str, float]:
+    """FLOPs per variant of the real variants in windows on the grid, and what explains them."""
+    windows = real_windows(mirror, GRID)
+    return {
+        "grid": count_downstream(windows) / len(windows),
+        "grid_variants": len(windows),
+        "grid_windows": windows["ref_digest"].n_unique(),
+        "mean_left_context": float(windows["variant_offset"].cast(pl.Float64).to_numpy().mean()),
+        "smallest_left_context": int(windows["variant_offset"].to_numpy().min()),
     }
 
 
@@ -201,12 +251,17 @@ def main() -> None:
     pair = float(plan_sizes(np.arange(BATCH // 2), middle) @ terms) / (BATCH // 2)
     whole = np.full(BATCH // 2, RECIPE.length)
     early_exit = float(plan_sizes(np.arange(BATCH // 2), whole) @ terms) / (BATCH // 2)
-    real = count_real(mirror, terms) if mirror.is_dir() else {}
+    real = count_real(mirror, terms) | count_grid(mirror) if mirror.is_dir() else {}
     figures = {
         "name": "flops",
         "pair": round(pair / original, 4),
         "pair_dedup": round(real["shared"] / original, 4) if real else None,
+        "downstream128_grid": round(real["grid"] / original, 4) if real else None,
         "n_variants": real.get("n_variants"),
+        "n_variants_grid": real.get("grid_variants"),
+        "grid_windows": real.get("grid_windows"),
+        "mean_left_context": round(real["mean_left_context"], 1) if real else None,
+        "smallest_left_context": real.get("smallest_left_context"),
         "early_exit_alone": round(early_exit / original, 4),
         "pair_real_windows": round(real["alone"] / original, 4) if real else None,
         "distinct_references": real.get("distinct_references"),
@@ -218,6 +273,8 @@ def main() -> None:
         "gflop_per_token": round(terms[0] / 1e9, 3),
         "gflop_per_window_in_mixers": round(terms[1] / 1e9, 3),
         "gflop_per_batch": round(terms[2] / 1e9, 3),
+        "downstream128_grid_tflop_per_variant": round(real["grid"] / 1e12, 3) if real else None,
+        "formula": round(formula_error(original, terms), 5),
         "seconds": round(time.perf_counter() - began, 1),
     }
     print(f"original: {original / 1e12:.2f} TFLOP a variant; a pair of ours: {pair / 1e12:.2f}")

@@ -1,8 +1,10 @@
 """The embedding store at 20,000 pairs of 4,096 numbers in float16, against a plain write of the same bytes.
 
-Run `python benchmarks/store.py [--folder DIR]`; the last line is JSON. The store and the plain file take turns, and the
-median of some runs counts. Opening and the random batches start from a page cache that was asked to forget the shards;
-`cached_share` says how much of them it kept all the same. A virtual machine's host may still have them in memory.
+Run `python benchmarks/store.py [--folder DIR] [--lance]`; the last line is JSON. The store and the plain file take
+turns; a pair of neighbouring runs gives a ratio, and the median of some pairs counts. Opening and the random batches
+start from a page cache that was asked to forget the shards; `cached_share` says how much of them it kept all the same.
+A virtual machine's host may still have them in memory. `--lance` gives the same work to Lance too (`pip install
+pylance`).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -18,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -30,11 +34,50 @@ DIMENSION = 4_096
 SHARD_ROWS = 4_096
 BATCH_ROWS = 4_096
 WRITERS = 4
-REPEATS = 3
+REPEATS = 7
+OPENINGS = 3
 READY = "ready\n"
 BATCHES = 5
 DTYPE = "float16"
 RAW_BYTES = VARIANTS * 2 * DIMENSION * np.dtype(DTYPE).itemsize
+
+
+class Contender(Protocol):
+    """A store in a folder, which several processes may open at once."""
+
+    def append(self, keys: pl.Series, ref: Vectors, delta: Vectors, /) -> None:
+        """Narrow and write a shard; it is on the disk when this returns."""
+        ...
+
+    def missing(self, keys: pl.Series, /) -> NDArray[np.bool_]:
+        """Which keys are not there."""
+        ...
+
+    def read(self, keys: pl.Series, rows: NDArray[np.integer], /) -> tuple[Vectors, Vectors]:
+        """Vectors in float32 of keys that were written as these rows."""
+        ...
+
+
+class Shards:
+    """The project's store."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = EmbeddingStore(folder, DTYPE)
+        self.append = self._store.append
+        self.missing = self._store.missing
+
+    def read(self, keys: pl.Series, _rows: NDArray[np.integer]) -> tuple[Vectors, Vectors]:
+        """By key."""
+        return self._store.read(keys)
+
+
+def contender(name: str) -> Callable[[Path], Contender]:
+    """What opens a store of a kind."""
+    if name == "shards":
+        return Shards
+    from store_lance import LanceDataset
+
+    return LanceDataset
 
 
 def make_keys() -> pl.Series:
@@ -50,13 +93,13 @@ def make_vectors(first: int, last: int) -> tuple[Vectors, Vectors]:
 
 
 def write_store(
-    folder: Path, first: int = 0, last: int = VARIANTS, wait: Callable[[], object] = lambda: None
+    kind: str, folder: Path, first: int = 0, last: int = VARIANTS, wait: Callable[[], object] = lambda: None
 ) -> float:
     """Append some of the variants shard by shard; the seconds of it, without making the vectors and the wait."""
     import torch  # as an encoder would have done by then
 
     torch.set_num_threads(1)
-    store, keys = EmbeddingStore(folder, DTYPE), make_keys()
+    store, keys = contender(kind)(folder), make_keys()
     starts = range(first, last, SHARD_ROWS)
     shards = [make_vectors(start, min(start + SHARD_ROWS, last)) for start in starts]
     wait()
@@ -77,10 +120,11 @@ def write_plain(path: Path) -> float:
     return time.perf_counter() - began
 
 
-def write_together(folder: Path) -> float:
+def write_together(kind: str, folder: Path) -> float:
     """Let processes append a part of the variants each, all from one moment on; the seconds of the slowest."""
+    contender(kind)(folder)
     part = VARIANTS // WRITERS
-    command = [sys.executable, __file__, "--folder", str(folder), "--writer"]
+    command = [sys.executable, __file__, "--folder", str(folder), "--writer", kind]
     writers = [
         subprocess.Popen(
             [*command, str(number * part), str((number + 1) * part)],
@@ -97,7 +141,10 @@ def write_together(folder: Path) -> float:
         if writer.stdin:
             writer.stdin.write("go\n")
             writer.stdin.flush()
-    return max(float(writer.communicate()[0]) for writer in writers)
+    seconds = max(float(writer.communicate()[0]) for writer in writers)
+    if contender(kind)(folder).missing(make_keys()).any():
+        raise AssertionError("what a writer wrote is missing")
+    return seconds
 
 
 def wait_for_others() -> None:
@@ -109,7 +156,7 @@ def wait_for_others() -> None:
 def forget(folder: Path) -> float:
     """Ask the page cache to drop the files of a folder; the share of their pages that it kept."""
     kept, total = 0, 0
-    for path in folder.iterdir():
+    for path in files_of(folder):
         descriptor = os.open(path, os.O_RDONLY)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         places = range(0, path.stat().st_size, 1 << 16)  # few enough that looking does not read ahead
@@ -119,6 +166,11 @@ def forget(folder: Path) -> float:
     return kept / total
 
 
+def files_of(folder: Path) -> list[Path]:
+    """Every file below a folder."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def _is_cached(descriptor: int, place: int) -> bool:
     try:
         return os.preadv(descriptor, [bytearray(1)], place, os.RWF_NOWAIT) == 1
@@ -126,9 +178,9 @@ def _is_cached(descriptor: int, place: int) -> bool:
         return False
 
 
-def read_batches(folder: Path, *, cold: bool) -> tuple[float, float]:
+def read_batches(kind: str, folder: Path, *, cold: bool) -> tuple[float, float]:
     """Rows per second of random batches from an open store, and the share of the shards that was in memory."""
-    keys, store = make_keys(), EmbeddingStore(folder, DTYPE)
+    keys, store = make_keys(), contender(kind)(folder)
     if store.missing(keys).any():
         raise AssertionError("a key is missing")
     generator, seconds, shares = np.random.default_rng(0), [], []
@@ -136,7 +188,7 @@ def read_batches(folder: Path, *, cold: bool) -> tuple[float, float]:
         rows = generator.permutation(VARIANTS)[:BATCH_ROWS]
         shares.append(forget(folder) if cold else 1.0)
         began = time.perf_counter()
-        ref, delta = store.read(keys[rows])
+        ref, delta = store.read(keys[rows], rows)
         seconds.append(time.perf_counter() - began)
         _check(rows, ref, delta)
     return BATCH_ROWS / statistics.median(seconds), statistics.mean(shares)
@@ -149,48 +201,50 @@ def _check(rows: NDArray[np.integer], ref: Vectors, delta: Vectors) -> None:
         np.testing.assert_array_equal(found[here], written[rows[here]].astype(DTYPE).astype(np.float32))
 
 
-def open_cold(folder: Path) -> float:
+def open_cold(kind: str, folder: Path) -> float:
     """Seconds until a new store knows which of all the keys it has."""
     keys = make_keys()
     forget(folder)
     began = time.perf_counter()
-    EmbeddingStore(folder, DTYPE).missing(keys)
+    contender(kind)(folder).missing(keys)
     return time.perf_counter() - began
 
 
-def repeated(action: Callable[[], float]) -> float:
-    """Median of some runs."""
-    return statistics.median(action() for _ in range(REPEATS))
-
-
-def measure(folder: Path) -> dict[str, object]:
-    """Write, read and weigh the store."""
-    store_seconds, plain_seconds = [], []
-    for run in range(REPEATS):
-        plain_seconds.append(write_plain(folder / "plain"))
+def measure_writing(kind: str, folder: Path) -> dict[str, float]:
+    """Write the store and a plain file in turn; leaves the last store at `folder/<kind>`."""
+    stored, plain = [], []
+    for _ in range(REPEATS):
+        plain.append(write_plain(folder / "plain"))
         (folder / "plain").unlink()
-        store_seconds.append(write_store(folder / f"store{run}"))
-    store = folder / "store0"
-    write_seconds, plain = statistics.median(store_seconds), statistics.median(plain_seconds)
-    together = write_together(folder / "together")
-    cold, share = read_batches(store, cold=True)
-    warm, _ = read_batches(store, cold=False)
-    size = sum(path.stat().st_size for path in store.iterdir())
+        shutil.rmtree(folder / kind, ignore_errors=True)
+        stored.append(write_store(kind, folder / kind))
+    ratios = [ours / theirs for ours, theirs in zip(stored, plain, strict=True)]
     return {
-        "name": "store",
+        "write_ratio": round(statistics.median(ratios), 2),
+        "write_ratio_min": round(min(ratios), 2),
+        "write_ratio_max": round(max(ratios), 2),
+        "write_seconds": round(statistics.median(stored), 2),
+        "plain_write_seconds": round(statistics.median(plain), 2),
+    }
+
+
+def measure(kind: str, folder: Path) -> dict[str, object]:
+    """Write, read and weigh a store."""
+    writing = measure_writing(kind, folder)
+    cold, share = read_batches(kind, folder / kind, cold=True)
+    warm, _ = read_batches(kind, folder / kind, cold=False)
+    size = sum(path.stat().st_size for path in files_of(folder / kind))
+    return {
         "random_rows_per_second": round(cold),
         "page_cache": "cold",
         "cached_share": round(share, 3),
         "warm_rows_per_second": round(warm),
-        "write_ratio": round(write_seconds / plain, 2),
-        "write_seconds": round(write_seconds, 2),
-        "plain_write_seconds": round(plain, 2),
+        **writing,
         "size_ratio": round(size / RAW_BYTES, 4),
         "bytes_per_variant": round(size / VARIANTS, 1),
-        "open_seconds": round(repeated(lambda: open_cold(store)), 4),
-        f"writers_{WRITERS}_seconds": round(together, 2),
+        "open_seconds": round(statistics.median(open_cold(kind, folder / kind) for _ in range(OPENINGS)), 4),
+        f"writers_{WRITERS}_seconds": round(write_together(kind, folder / "together"), 2),
         "variants": VARIANTS,
-        "shards": len(list(store.glob("*.npy"))),
     }
 
 
@@ -198,17 +252,22 @@ def main() -> None:
     """Measure, or be one of the writers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="work in a temporary folder below this one")
-    parser.add_argument("--writer", type=int, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--lance", action="store_true", help="measure Lance too")
+    parser.add_argument("--writer", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.writer:
-        print(write_store(options.folder, *options.writer, wait=wait_for_others))
+        kind, first, last = options.writer
+        print(write_store(kind, options.folder, int(first), int(last), wait=wait_for_others))
         return
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        figures = measure(Path(folder))
-    print(
-        f"{VARIANTS:,} pairs of {DIMENSION:,} numbers, {RAW_BYTES / 1e6:,.0f} MB: written in "
-        f"{figures['write_seconds']} s, a plain file in {figures['plain_write_seconds']} s"
-    )
+    figures: dict[str, object] = {"name": "store"}
+    for kind in ("shards", "lance")[: 1 + options.lance]:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            found = measure(kind, Path(folder))
+        print(
+            f"{kind}: {VARIANTS:,} pairs of {DIMENSION:,} numbers, {RAW_BYTES / 1e6:,.0f} MB: written in "
+            f"{found['write_seconds']} s, a plain file in {found['plain_write_seconds']} s"
+        )
+        figures |= found if kind == "shards" else {kind: found}
     print(json.dumps(figures))
 
 

@@ -60,6 +60,10 @@ class FormatError(GlmError):
     """A file's content does not follow its format (VCF, FASTA, CSV, checksum list)."""
 
 
+class StorageError(GlmError):
+    """A store of vectors cannot be reached, read or written to: the disk, the network or the permissions."""
+
+
 class ReferenceMismatchError(GlmError):
     """Variants and reference do not belong together (another build, a missing contig)."""
 

@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment (`GLM_*` and `MLFLOW_TRACKING_URI`)."""
+"""Settings: the only reader of the environment (`GLM_*`, `MLFLOW_TRACKING_URI` and `RAY_ADDRESS`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,6 +25,11 @@ class Settings(BaseSettings):
 
     profile: str = Field(default="demo", description="demo, full, faithful, or the path of a YAML file")
     data_root: str = Field(default="data", description="folder where everything is kept")
+    embeddings_url: str | None = Field(
+        default=None,
+        description="folder or URL where vectors are kept; several data roots may share it; "
+        "default: embeddings in the data root",
+    )
     ncbi_url: str | None = Field(
         default=None, description="base of an NCBI-like tree: https://, file:// or a folder"
     )
@@ -37,6 +42,14 @@ class Settings(BaseSettings):
     offline: bool = Field(default=False, description="refuse any download")
     cpu_threads: int = Field(default=1, ge=1, description="torch threads of a step on a CPU")
     local_dir: Path = Field(default=Path(".glm"), description="local scratch")
+    engine: Literal["local", "workers", "pipes", "ray"] = Field(
+        default="local", description="where vectors are computed: local, workers, pipes or ray"
+    )
+    workers: int | None = Field(default=None, ge=1, description="how many workers; default: one a GPU")
+    worker_command: str | None = Field(
+        default=None, description="what starts a worker, with {job} in it; default: a process here"
+    )
+    ray_address: str | None = Field(default=None, validation_alias="RAY_ADDRESS")
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
 
     @field_validator("device")
@@ -69,7 +82,7 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: Naming an unknown `GLM_` variable or a bad value, and what is allowed.
         """
-        allowed = [name for name in cls.model_fields if name != "mlflow_tracking_uri"]
+        allowed = [name for name, field in cls.model_fields.items() if not field.validation_alias]
         for variable in os.environ:
             if variable.startswith(_PREFIX) and variable.removeprefix(_PREFIX).lower() not in allowed:
                 names = ", ".join(_PREFIX + name.upper() for name in allowed)
@@ -96,9 +109,15 @@ class Settings(BaseSettings):
         if self.chromosomes:
             values["chromosomes"] = [name.strip() for name in self.chromosomes.split(",") if name.strip()]
         if self.encoder and isinstance(values.get("encoder"), dict):
-            foreign = huggingface.PROFILE_VALUES if self.encoder.startswith(huggingface.PREFIX) else {}
-            values["encoder"] |= {"name": self.encoder} | foreign
+            values["encoder"] |= self._other_encoder(values["encoder"].get("name"))
         return build_profile(values, f"profile {self.profile!r}")
+
+    def _other_encoder(self, profiled: Any) -> dict[str, Any]:
+        """What naming another encoder changes in a profile: what the profile pins belongs to its own."""
+        name = str(self.encoder)
+        if name.startswith(huggingface.PREFIX):
+            return {"name": name} | huggingface.PROFILE_VALUES
+        return {"name": name} if name == profiled else {"name": name, "revision": "main", "sha256": None}
 
     @cached_property
     def source_url(self) -> str:

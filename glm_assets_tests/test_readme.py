@@ -36,6 +36,7 @@ def variables() -> dict[str, str]:
 def test_the_table_of_variables_is_the_settings():
     fields = {name: "GLM_" + name.upper() for name in Settings.model_fields}
     fields["mlflow_tracking_uri"] = "MLFLOW_TRACKING_URI"
+    fields["ray_address"] = "RAY_ADDRESS"
     assert set(variables()) == set(fields.values())
     stated = variables()
     for name, variable in fields.items():

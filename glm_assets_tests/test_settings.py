@@ -65,6 +65,8 @@ def test_chromosomes_come_in_genome_order(monkeypatch):
         ("GLM_PROFILE", "nosuch", "nosuch", "faithful"),
         ("GLM_DEVICE", "gpu", "device", "cuda:N"),
         ("GLM_CPU_THREADS", "0", "cpu_threads", "greater than or equal to 1"),
+        ("GLM_ENGINE", "gpus", "engine", "'local', 'workers', 'pipes' or 'ray'"),
+        ("GLM_WORKERS", "0", "workers", "greater than or equal to 1"),
         ("GLM_CLINVAR_CUTOFF", "09.11.2025", "clinvar_cutoff", "YYYY-MM-DD"),
         ("GLM_CHROMOSOMES", "13,chr17", "chr17", "MT"),
         ("GLM_OFFLINE", "perhaps", "offline", "boolean"),
@@ -86,7 +88,27 @@ def test_a_bad_variable_is_named_with_what_is_allowed(monkeypatch, variable, val
         (lambda p: p["windows"].update(lenght=3), "windows.lenght", "length"),
         (lambda p: p.update(window={}), "window", "windows"),
         (lambda p: p["labels"].update(policy="seed"), "labels.policy", "'strict' or 'faithful'"),
-        (lambda p: p["windows"].update(anchor=1024), "windows.anchor", "less than windows.length"),
+        (lambda p: p["windows"].update(anchor=1024), "windows.anchor", "anchor < length"),
+        (lambda p: p["windows"].update(stride=64), "windows.stride", "windows.layout to grid"),
+        (lambda p: p.update(windows={"length": 64, "layout": "grid", "stride": 32}), "reach None", "at least 1"),
+        (
+            lambda p: p.update(windows={"length": 64, "layout": "grid", "stride": 32, "reach": 33}),
+            "stride 32 and reach 33",
+            "stride + reach <= length",
+        ),
+        (lambda p: p["encoder"].update(pooling="max"), "encoder.pooling", "covariance:WIDTH"),
+        (lambda p: p["encoder"].update(sequence_pooling="downstream"), "encoder.sequence_pooling", "mean_bf16"),
+        (lambda p: p["encoder"].update(pooling="covariance:8"), "encoder", "must be the same"),
+        (lambda p: p["encoder"].update(precision="half"), "encoder.precision", "float32_residual"),
+        (lambda p: p["encoder"].update(sha256="abc"), "encoder.sha256", "pattern"),
+        (
+            lambda p: (
+                p.update(windows={"length": 64, "layout": "grid", "stride": 32, "reach": 16}),
+                p["encoder"].update(pooling="downstream:17"),
+            ),
+            "takes 17 positions",
+            "must not be smaller",
+        ),
         (lambda p: p["heads"].pop("v2"), "heads", "v2"),
         (lambda p: p.pop("seed"), "seed", "missing"),
         (lambda p: p["labels"].update(policy="faithful"), "labels.min_stars", "allowed is 0"),
@@ -177,3 +199,17 @@ def test_a_hugging_face_encoder_brings_the_values_it_needs(monkeypatch):
     assert (encoder.layer, encoder.pooling, encoder.fp8) == ("last_hidden_state", "mean", False)
     monkeypatch.setenv("GLM_ENCODER", "evo2_7b_base")
     assert Settings.from_environment().run_profile.encoder.layer == "blocks.25.mlp.l3"
+
+
+def test_another_encoder_does_not_keep_the_profiles_revision_and_checksum(monkeypatch, tmp_path):
+    values = read_profile("demo")
+    values["encoder"]["sha256"] = "0" * 64
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(values))
+    monkeypatch.setenv("GLM_PROFILE", str(path))
+    assert Settings.from_environment().run_profile.encoder.sha256 == "0" * 64
+    monkeypatch.setenv("GLM_ENCODER", "demo")
+    assert Settings.from_environment().run_profile.encoder.sha256 == "0" * 64
+    monkeypatch.setenv("GLM_ENCODER", "evo2_7b")
+    encoder = Settings.from_environment().run_profile.encoder
+    assert (encoder.name, encoder.revision, encoder.sha256) == ("evo2_7b", "main", None)

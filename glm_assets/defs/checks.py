@@ -18,6 +18,8 @@ from glm_assets.submission.verify import verify_submission
 
 # A float32 difference that is exactly zero means that the encoder cannot tell the variant from the reference.
 MAX_ZERO_DELTAS = 0.01
+# Vectors of windows are alike in length; one of quite another is a fault of the model or of the store.
+NORM_RANGE = 20
 
 
 def _result(name: str, passed: bool, *, warn: bool = False, **metadata: Any) -> dg.AssetCheckResult:
@@ -153,6 +155,16 @@ def embedding_checks() -> list[dg.AssetCheckSpec]:
         _partitioned(
             asset, "sees_variants", f"At most {MAX_ZERO_DELTAS:.0%} of the differences are exactly zero."
         ),
+        _partitioned(
+            asset,
+            "norm_range",
+            f"Reference vectors are within {NORM_RANGE} times their median length, either way.",
+        ),
+        _partitioned(
+            asset,
+            "probe_unchanged",
+            "A pinned pair embeds as when the store first saw this encoder, up to rounding.",
+        ),
     ]
 
 
@@ -164,6 +176,20 @@ def embedding_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
             "finite", facts["finite"], smallest_norm=facts["smallest_norm"], largest_norm=facts["largest_norm"]
         ),
         _result("sees_variants", facts["zero_delta_share"] <= MAX_ZERO_DELTAS, share=facts["zero_delta_share"]),
+        _result(
+            "norm_range",
+            facts["median_norm"] <= NORM_RANGE * facts["smallest_norm"]
+            and facts["largest_norm"] <= NORM_RANGE * facts["median_norm"],
+            smallest_norm=facts["smallest_norm"],
+            median_norm=facts["median_norm"],
+            largest_norm=facts["largest_norm"],
+        ),
+        _result(
+            "probe_unchanged",
+            facts["probe_error"] is None or facts["probe_error"] <= facts["probe_tolerance"],
+            error="nothing was computed" if facts["probe_error"] is None else facts["probe_error"],
+            tolerance=facts["probe_tolerance"],
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The jobs, in their order: sources, embed (a run a chromosome), train, submit.
+"""The jobs, in their order: sources, embed (a run a chromosome), train, submit; and the layer sweep beside them.
 
 No job mixes partitioned and unpartitioned assets: a run a chromosome would make the latter once per chromosome.
 """
@@ -18,6 +18,13 @@ embed = dg.define_asset_job(
     selection=dg.AssetSelection.assets("clinvar_variants", "variant_windows", "variant_embeddings"),
     tags=GPU_RUN_TAGS,
     description="Label, cut and embed one chromosome.",
+)
+
+layer_sweep = dg.define_asset_job(
+    "layer_sweep",
+    selection=dg.AssetSelection.assets("layer_sweep"),
+    tags=GPU_RUN_TAGS,
+    description="Embed a sample of variants at several layers in one forward, and compare the layers.",
 )
 
 train = dg.define_asset_job(

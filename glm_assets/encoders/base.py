@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,8 @@ class EncoderSpec:
         pooling: Name of the pooling over positions.
         dimension: Length of a vector.
         context: Longest window in bases.
-        dtype: Type of the computation, `float32` or `bfloat16`.
+        dtype: Type of the computation, such as `float32` or `bfloat16`.
+        reverse_complement: Whether vectors are means over both strands.
         needs: What the machine must offer, such as `fp8`.
         extras: Further values that the numbers depend on.
     """
@@ -46,6 +47,7 @@ class EncoderSpec:
     dimension: int
     context: int
     dtype: str
+    reverse_complement: bool = False
     needs: tuple[str, ...] = ()
     extras: Mapping[str, bool | int | str] = field(default_factory=dict)
 
@@ -59,6 +61,39 @@ class EncoderSpec:
         return digest_of(self.as_dict())
 
 
+@dataclass(frozen=True)
+class Flops:
+    """Floating-point operations of the same windows, each saving on top of those before it.
+
+    Attributes:
+        original: The whole model over reference and variant of every pair.
+        early_exit: No block after the hooked layer.
+        shared_prefix: Also, of a variant only the tokens that its reference lacks.
+        computed: Also, each reference window once for all its variants: what was done.
+    """
+
+    original: float = 0.0
+    early_exit: float = 0.0
+    shared_prefix: float = 0.0
+    computed: float = 0.0
+
+    def __add__(self, other: Flops) -> Flops:
+        return Flops(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: Flops) -> Flops:
+        return Flops(*(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def saved_shares(self) -> dict[str, float] | None:
+        """What each saving took off, as shares of the original; None where nothing was counted."""
+        if not self.original:
+            return None
+        return {
+            "early_exit": (self.original - self.early_exit) / self.original,
+            "shared_prefix": (self.early_exit - self.shared_prefix) / self.original,
+            "shared_references": (self.shared_prefix - self.computed) / self.original,
+        }
+
+
 class Encoder(ABC):
     """A genomic language model that turns windows into pooled vectors.
 
@@ -68,6 +103,8 @@ class Encoder(ABC):
         batch_tokens: Bases in one forward pass, at most (a longer single window is a batch of its own).
         windows_computed: Windows that went through the model so far.
         tokens_computed: Bases that were computed for them.
+        flops: What that cost and what was saved, where the encoder can tell.
+        probe_error: How far its vectors are from those in the store, as `probe.check_probe` found; None unasked.
     """
 
     spec: EncoderSpec
@@ -75,6 +112,18 @@ class Encoder(ABC):
     batch_tokens: int
     windows_computed: int = 0
     tokens_computed: int = 0
+    flops: Flops = Flops()
+    probe_error: float | None = None
+
+    def forget_work(self) -> None:
+        """Set the counters of work to nothing."""
+        self.windows_computed = self.tokens_computed = 0
+        self.flops = Flops()
+
+    @property
+    def peak_memory(self) -> int:
+        """Most bytes of a GPU's memory that were used so far; 0 where there is none."""
+        return 0
 
     @abstractmethod
     def embed_batch(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -127,7 +176,7 @@ class Encoder(ABC):
         Args:
             ref: (n, L) reference windows, ASCII bytes.
             var: (n, L) variant windows.
-            offset: (n,) 0-based index of the variant in its window; the default has no use for it.
+            offset: (n,) 0-based index of the variant's first base in its window; the default has no use for it.
 
         Returns:
             The reference vectors and the differences variant - reference, both (n, dimension) float32.

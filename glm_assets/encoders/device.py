@@ -44,7 +44,7 @@ def prepare_device(device: str, cpu_threads: int) -> str:
         cpu_threads: torch's threads on a CPU; more than one is slower where steps share the cores.
 
     Returns:
-        The device's name for people: `cpu`, or the GPU's model.
+        The device's name for people: `cpu`, or the GPU's model and memory.
 
     Raises:
         EncoderError: torch sees no GPU: it is a CPU build, or the driver does not fit.
@@ -59,10 +59,39 @@ def prepare_device(device: str, cpu_threads: int) -> str:
             f"torch {torch.__version__} sees no GPU, but the device is {device}",
             fix="set GLM_DEVICE=cpu, or install a CUDA build of torch",
         )
-    return torch.cuda.get_device_name(device)
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return f"{torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
+
+
+def peak_memory(device: str) -> int:
+    """Most bytes that torch has held on a GPU so far in this process; 0 on a CPU."""
+    import torch
+
+    return 0 if device == CPU else torch.cuda.max_memory_allocated(device)
+
+
+def visible_gpus(device_files: Path = Path("/dev")) -> list[str]:
+    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them; torch is not loaded.
+
+    Args:
+        device_files: Where the operating system shows them.
+    """
+    there = sorted(path.name.removeprefix("nvidia") for path in device_files.glob("nvidia[0-9]*"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None or not there:
+        return sorted(there, key=int)
+    names = [name.strip() for name in visible.split(",")]
+    return [name for name in names if name not in ("", "-1", "NoDevFiles")]
+
+
+def show_gpu(name: str) -> None:
+    """Hide all GPUs but one from this process, which has not touched torch yet; that one is then `cuda:0`.
+
+    Args:
+        name: One of `visible_gpus`.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = name
 
 
 def _has_nvidia_gpu(device_files: Path = Path("/dev")) -> bool:
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1", "NoDevFiles"):
-        return False
-    return any(device_files.glob("nvidia[0-9]*"))
+    return bool(visible_gpus(device_files))

@@ -1,28 +1,91 @@
-"""The embedding loop: computes only vectors that the store lacks, and publishes them shard by shard.
+"""The embedding loop: plans only vectors that the store lacks, and has them computed and published shard by shard.
 
-A shard is the unit of work that a kill can cost. Everything is done in an order that depends on the rows only.
+A shard is the unit of work that a kill can cost. Which shards there are depends on the rows only; an `Engine` decides
+where they are computed: in this process, or by workers elsewhere.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from glm_assets.encoders.base import Encoder
+from glm_assets.encoders.base import Encoder, EncoderSpec, Flops
 from glm_assets.encoders.keys import pair_keys, sequence_keys
 from glm_assets.encoders.progress import ProgressLine
 from glm_assets.errors import FormatError
+from glm_assets.genome.alphabet import reverse_complement
 from glm_assets.storage.embeddings import EmbeddingStore, Vectors
 
 Progress = Callable[[str], None]
 
 _IDENTITY = ("variation_id", "chrom", "pos", "ref", "alt")
+_SHARD_COLUMNS = ("key", "ref", "variant_offset", "ref_seq", "var_seq", "ref_digest")
+REVERSE_WINDOW = "reverse_var_seq"  # the variant's window on the other strand, where both are embedded
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What computing one shard took.
+
+    Attributes:
+        rows: Variants or sequences.
+        references: Different reference windows; 0 for sequences.
+        windows_computed: Windows that went through the model, reference and variant windows alike.
+        tokens_computed: Bases computed for them; a prefix that a variant's window shares with its reference's
+            counts once where the encoder computes it once.
+        flops: What that cost and what was saved, where the encoder can tell.
+        device: Where it was computed.
+        peak_memory: Most bytes of that GPU's memory used so far; 0 where there is none.
+        probe_error: How far the encoder's probe is from the one in the store, where that was asked.
+    """
+
+    rows: int
+    references: int
+    windows_computed: int
+    tokens_computed: int
+    flops: Flops
+    device: str
+    peak_memory: int = 0
+    probe_error: float | None = None
+
+
+class Engine(Protocol):
+    """Computes shards and publishes their vectors in the store."""
+
+    def run(self, shards: Sequence[pl.DataFrame]) -> Iterator[ShardReport]:
+        """Compute the shards in any order; a report follows as soon as a shard is in the store.
+
+        Args:
+            shards: Rows that `embed_shard` takes.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """The engine that computes here, one shard after the other.
+
+    Attributes:
+        load: Loads the encoder; called once, and only when there is something to compute.
+        store: Receives the vectors.
+    """
+
+    load: Callable[[], Encoder]
+    store: EmbeddingStore
+
+    def run(self, shards: Sequence[pl.DataFrame]) -> Iterator[ShardReport]:
+        """See `Engine.run`."""
+        if not shards:
+            return
+        encoder = self.load()
+        for shard in shards:
+            yield embed_shard(shard, encoder, self.store)
 
 
 @dataclass(frozen=True)
@@ -33,11 +96,13 @@ class EmbedReport:
         rows: Variants or sequences asked for.
         cache_hits: Rows whose vectors were in the store already.
         distinct_references: Different reference windows among the rows that were computed; 0 for sequences.
-        windows_computed: Windows that went through the model, reference and variant windows alike.
-        tokens_computed: Bases computed for them; a prefix that a variant's window shares with its reference's
-            counts once where the encoder computes it once.
-        seconds: Time spent on computing and storing.
-        device: Where the encoder computed.
+        windows_computed: Windows that went through the model.
+        tokens_computed: Bases computed for them.
+        flops: What that cost and what was saved.
+        seconds: Time spent on computing and storing, loading the model included.
+        devices: Where the encoders computed, with how many shards each.
+        peak_memory: Most bytes of a GPU's memory used by one encoder; 0 on CPUs.
+        probe_error: Largest of the encoders' probe errors; None where nothing was computed.
     """
 
     rows: int
@@ -45,8 +110,11 @@ class EmbedReport:
     distinct_references: int
     windows_computed: int
     tokens_computed: int
+    flops: Flops
     seconds: float
-    device: str
+    devices: Mapping[str, int]
+    peak_memory: int
+    probe_error: float | None
 
     @property
     def windows_per_second(self) -> float:
@@ -61,7 +129,8 @@ class EmbedReport:
 
 def embed_variants(
     windows: pl.DataFrame,
-    encoder: Encoder,
+    spec: EncoderSpec,
+    engine: Engine,
     store: EmbeddingStore,
     recipe: Mapping[str, Any],
     *,
@@ -73,8 +142,9 @@ def embed_variants(
     A reference window that several variants share is embedded once.
 
     Args:
-        windows: Rows of the table `variant_windows`.
-        encoder: Makes the vectors.
+        windows: Rows of the table `variant_windows`; with `reverse_var_seq` besides where both strands are wanted.
+        spec: What the vectors are.
+        engine: Computes them.
         store: Receives them.
         recipe: The window recipe, JSON-able; a part of the keys.
         shard_rows: Variants in a shard, or a few more: rows that share a reference window stay together.
@@ -84,28 +154,30 @@ def embed_variants(
         The rows of the table `variant_embeddings` in the order of `windows`, and the report.
     """
     store.sweep()
-    before = _work_done(encoder)
-    keys = pair_keys(windows, encoder.spec.fingerprint, recipe)
+    keys = pair_keys(windows, spec.fingerprint, recipe)
     missing = store.missing(keys)
-    todo = windows.with_columns(keys).filter(missing).unique("key", maintain_order=True)
-    start = time.monotonic()
-    line = ProgressLine(progress, "variants", len(todo))
-    for shard in _pair_shards(todo, shard_rows):
-        ref, var = window_matrix(shard["ref_seq"]), window_matrix(shard["var_seq"])
-        store.append(shard["key"], *encoder.embed_pairs(ref, var, shard["variant_offset"].to_numpy()))
-        line.advance(len(shard))
-    report = _report(encoder, before, missing, todo["ref_digest"].n_unique(), time.monotonic() - start)
+    columns = [*_SHARD_COLUMNS, *([REVERSE_WINDOW] if spec.reverse_complement else [])]
+    todo = windows.with_columns(keys).filter(missing).unique("key", maintain_order=True).select(columns)
+    report = _run(engine, _pair_shards(todo, shard_rows), "variants", missing, progress)
+    report = replace(report, distinct_references=todo["ref_digest"].n_unique())
     return windows.select(*_IDENTITY, keys), report
 
 
 def embed_sequences(
-    sequences: pl.Series, encoder: Encoder, store: EmbeddingStore, *, shard_rows: int, progress: Progress
+    sequences: pl.Series,
+    spec: EncoderSpec,
+    engine: Engine,
+    store: EmbeddingStore,
+    *,
+    shard_rows: int,
+    progress: Progress,
 ) -> tuple[pl.Series, EmbedReport]:
     """Bring the vectors of single sequences into the store; equal sequences are embedded once.
 
     Args:
         sequences: ASCII text, upper case, none empty and none longer than the encoder's context.
-        encoder: Makes the vectors.
+        spec: What the vectors are.
+        engine: Computes them.
         store: Receives them.
         shard_rows: Sequences in a shard.
         progress: Called with a line now and then.
@@ -114,17 +186,69 @@ def embed_sequences(
         The key of each sequence in order, and the report.
     """
     store.sweep()
-    before = _work_done(encoder)
-    keys = sequence_keys(sequences, encoder.spec.fingerprint)
+    keys = sequence_keys(sequences, spec.fingerprint)
     missing = store.missing(keys)
     todo = pl.DataFrame({"key": keys, "seq": sequences}).filter(missing).unique("key", maintain_order=True)
     todo = todo.sort(pl.col("seq").str.len_bytes(), maintain_order=True)  # equal lengths share batches
-    start = time.monotonic()
-    line = ProgressLine(progress, "sequences", len(todo))
-    for shard in todo.iter_slices(shard_rows):
-        store.append_sequences(shard["key"], encoder.embed(window_matrix(shard["seq"])))
-        line.advance(len(shard))
-    return keys, _report(encoder, before, missing, 0, time.monotonic() - start)
+    return keys, _run(
+        engine, list(todo.iter_slices(shard_rows)) if todo.height else [], "sequences", missing, progress
+    )
+
+
+def embed_shard(shard: pl.DataFrame, encoder: Encoder, store: EmbeddingStore) -> ShardReport:
+    """Compute one shard and publish its vectors.
+
+    Args:
+        shard: Columns `key`, `ref_seq`, `var_seq`, `variant_offset`, `ref` and, for both strands, `reverse_var_seq`;
+            or `key` and `seq`.
+        encoder: Makes the vectors.
+        store: Receives them.
+
+    Returns:
+        What it took.
+    """
+    before = encoder.windows_computed, encoder.tokens_computed, encoder.flops
+    if "seq" in shard.columns:
+        store.append_sequences(shard["key"], _sequence_vectors(shard["seq"], encoder))
+        references = 0
+    else:
+        store.append(shard["key"], *_pair_vectors(shard, encoder))
+        references = shard["ref_digest"].n_unique()
+    return ShardReport(
+        rows=len(shard),
+        references=references,
+        windows_computed=encoder.windows_computed - before[0],
+        tokens_computed=encoder.tokens_computed - before[1],
+        flops=encoder.flops - before[2],
+        device=encoder.device_name,
+        peak_memory=encoder.peak_memory,
+        probe_error=encoder.probe_error,
+    )
+
+
+def _sequence_vectors(sequences: pl.Series, encoder: Encoder) -> Vectors:
+    windows = window_matrix(sequences)
+    vectors = encoder.embed(windows)
+    if not encoder.spec.reverse_complement:
+        return vectors
+    other = [reverse_complement(window[window != 0]).tobytes().decode("ascii") for window in windows]
+    return _mean(vectors, encoder.embed(window_matrix(pl.Series(other, dtype=pl.String))))
+
+
+def _pair_vectors(shard: pl.DataFrame, encoder: Encoder) -> tuple[Vectors, Vectors]:
+    """Reference vectors and differences, means over both strands where the specification says so."""
+    ref, offset = window_matrix(shard["ref_seq"]), shard["variant_offset"].to_numpy()
+    vectors, delta = encoder.embed_pairs(ref, window_matrix(shard["var_seq"]), offset)
+    if not encoder.spec.reverse_complement:
+        return vectors, delta
+    # On the other strand the variant begins where REF ends on this one.
+    other_offset = ref.shape[1] - offset - shard["ref"].str.len_bytes().to_numpy()
+    other = encoder.embed_pairs(reverse_complement(ref), window_matrix(shard[REVERSE_WINDOW]), other_offset)
+    return _mean(vectors, other[0]), _mean(delta, other[1])
+
+
+def _mean(this: Vectors, other: Vectors) -> Vectors:
+    return (this + other) * np.float32(0.5)
 
 
 def read_vectors(index: pl.DataFrame, store: EmbeddingStore) -> tuple[Vectors, Vectors]:
@@ -161,30 +285,43 @@ def window_matrix(sequences: pl.Series) -> NDArray[np.uint8]:
 
 def _pair_shards(todo: pl.DataFrame, shard_rows: int) -> list[pl.DataFrame]:
     """Cut rows into shards, never between two that share a reference window."""
+    if not todo.height:
+        return []
     grouped = (
         todo.with_row_index("row")
         .with_columns(group=pl.col("row").min().over("ref_digest"))
         .sort("group", "row")
         .with_row_index("place")
         .with_columns(shard=pl.col("place").min().over("group") // shard_rows)
+        .drop("row", "group", "place")
     )
-    return grouped.partition_by("shard", maintain_order=True)
+    return grouped.partition_by("shard", maintain_order=True, include_key=False)
 
 
-def _work_done(encoder: Encoder) -> tuple[int, int]:
-    return encoder.windows_computed, encoder.tokens_computed
-
-
-def _report(
-    encoder: Encoder, before: tuple[int, int], missing: NDArray[np.bool_], references: int, seconds: float
+def _run(
+    engine: Engine, shards: list[pl.DataFrame], what: str, missing: NDArray[np.bool_], progress: Progress
 ) -> EmbedReport:
-    windows, tokens = _work_done(encoder)
+    """Have the shards computed, with a line about it now and then."""
+    start = time.monotonic()
+    line = ProgressLine(progress, what, sum(map(len, shards)))
+    windows, tokens, flops, memory = 0, 0, Flops(), 0
+    devices: dict[str, int] = {}
+    probe_errors: list[float] = []
+    for done in engine.run(shards):
+        line.advance(done.rows)
+        windows, tokens, flops = windows + done.windows_computed, tokens + done.tokens_computed, flops + done.flops
+        devices[done.device] = devices.get(done.device, 0) + 1
+        memory = max(memory, done.peak_memory)
+        probe_errors += [] if done.probe_error is None else [done.probe_error]
     return EmbedReport(
         rows=len(missing),
         cache_hits=int((~missing).sum()),
-        distinct_references=references,
-        windows_computed=windows - before[0],
-        tokens_computed=tokens - before[1],
-        seconds=seconds,
-        device=encoder.device_name,
+        distinct_references=0,
+        windows_computed=windows,
+        tokens_computed=tokens,
+        flops=flops,
+        seconds=time.monotonic() - start,
+        devices=devices,
+        peak_memory=memory,
+        probe_error=max(probe_errors, default=None),
     )

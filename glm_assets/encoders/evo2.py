@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,33 @@ from numpy.typing import NDArray
 
 from glm_assets.encoders import evo2_cpu
 from glm_assets.encoders.base import PADDING, Encoder, EncoderSpec
-from glm_assets.encoders.device import CPU, prepare_device
-from glm_assets.encoders.evo2_config import EVO2_MODELS, blocks_needed, model_config
-from glm_assets.encoders.evo2_pairs import SHARED_PREFIX, PairBatch, embed_pair_batch, next_batch
-from glm_assets.encoders.pooling import find_pooling
+from glm_assets.encoders.device import CPU, peak_memory, prepare_device
+from glm_assets.encoders.evo2_blocks import Arithmetic
+from glm_assets.encoders.evo2_config import (
+    BFLOAT16_SPLIT,
+    EVO2_MODELS,
+    FLOAT32_RESIDUAL,
+    blocks_needed,
+    layer_width,
+    model_config,
+)
+from glm_assets.encoders.evo2_downstream import embed_downstream_batch
+from glm_assets.encoders.evo2_hook import LayerHook, pool_pair_outputs
+from glm_assets.encoders.evo2_pairs import embed_pair_batch, embed_window_batch
+from glm_assets.encoders.evo2_plan import (
+    DOWNSTREAM_ONLY,
+    TWO_FORWARDS,
+    PairBatch,
+    is_paired_layer,
+    next_batch,
+)
+from glm_assets.encoders.evo2_tally import FlopTally
+from glm_assets.encoders.pooling import Pooling
+from glm_assets.encoders.reduction import pool_outputs
 from glm_assets.errors import EncoderError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 # Windows of 1,024 bases: eight fit a CPU's caches, thirty-two fill a large GPU.
 _CPU_BATCH_TOKENS = 8_192
@@ -59,10 +78,18 @@ class Evo2Encoder(Encoder):
         self.spec = spec
         self.batch_tokens = batch_tokens or (_CPU_BATCH_TOKENS if device == CPU else _GPU_BATCH_TOKENS)
         self._device = device
-        self._pool = find_pooling(spec.pooling)
-        self._pooled: Tensor | None = None
+        self._pooling = Pooling.parse(spec.pooling)
+        split = spec.dtype == BFLOAT16_SPLIT
+        self._arithmetic = Arithmetic(wide_stream=split or spec.dtype == FLOAT32_RESIDUAL, split=split)
         self._model = _load(spec, weights, device)
-        _find_layer(self._model, spec.layer).register_forward_hook(self._keep_pooled)
+        config = model_config(spec.name)
+        self._hook = LayerHook(self._model, spec, layer_width(spec.layer, config))
+        self._counter = FlopTally(spec, config)
+
+    @property
+    def peak_memory(self) -> int:
+        """Most bytes of the GPU's memory that were used so far."""
+        return peak_memory(self._device)
 
     def embed_batch(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pooled vectors of one batch, in halves where the GPU's memory is too small.
@@ -74,10 +101,16 @@ class Evo2Encoder(Encoder):
             (b, dimension) float32.
 
         Raises:
-            EncoderError: Not even one window fits.
+            EncoderError: Not even one window fits, or the pooling is around a variant.
         """
         import torch
 
+        if self._pooling.needs_variant:
+            raise EncoderError(
+                f"pooling {self._pooling.name} has no meaning for a single sequence",
+                expected="mean, mean_bf16 or covariance:WIDTH",
+                fix="set encoder.sequence_pooling",
+            )
         with contextlib.suppress(torch.OutOfMemoryError):
             return self._forward(windows)
         middle = self._halve(len(windows), windows.shape[1], "window")
@@ -88,58 +121,111 @@ class Evo2Encoder(Encoder):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Vectors of reference windows and what the variants add to them; see `Encoder.embed_pairs`.
 
-        Where `spec.extras["pairs"]` says so, the prefix that a variant shares with its reference is computed once.
+        `spec.extras["pairs"]` says how: with the prefix that a variant shares with its reference computed once,
+        over the pooled positions of variants only, or in two forwards.
 
         Args:
             ref: (n, L) reference windows, ASCII bytes; shorter ones are padded on the right with zero bytes.
             var: (n, L) variant windows, each as long as its reference window.
-            offset: (n,) 0-based index of the variant in its window; the windows themselves say where they differ.
+            offset: (n,) 0-based index of the variant's first base in its window.
 
         Returns:
             The reference vectors and the differences variant - reference, both (n, dimension) float32.
 
         Raises:
-            EncoderError: A window is empty or longer than the context, or its variant's is of another length; not
-                even one pair fits the GPU.
+            EncoderError: A window is empty or longer than the context, or its variant's is of another length; an
+                offset does not fit; not even one pair fits the GPU.
         """
-        if self.spec.extras["pairs"] != SHARED_PREFIX:
-            return super().embed_pairs(ref, var, offset)
+        vectors, delta = self._embed_pairs([self.spec.layer], ref, var, offset)[0]
+        return vectors, delta
+
+    def embed_pairs_at(
+        self, layers: Sequence[str], ref: NDArray[np.uint8], var: NDArray[np.uint8], offset: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """Vectors of pairs at several layers from one forward, as `embed_pairs` gives them at one.
+
+        Args:
+            layers: Blocks, their `mlp` or `mlp.l3`, none deeper than the encoder's own layer.
+            ref: (n, L) reference windows.
+            var: (n, L) variant windows.
+            offset: (n,) index of the variant's first base.
+
+        Returns:
+            (layers, 2, n, dimension) float32: reference vectors and differences.
+
+        Raises:
+            EncoderError: A layer is not one of these, or the pairs are not right, as in `embed_pairs`.
+        """
+        if self.spec.extras["pairs"] == TWO_FORWARDS or not all(map(is_paired_layer, layers)):
+            raise EncoderError(
+                f"layers {', '.join(layers)} cannot be had from one forward",
+                expected="blocks, their mlp or mlp.l3, without FP8 and the original's casts and pooling",
+            )
+        return self._embed_pairs(layers, ref, var, offset)
+
+    def _embed_pairs(
+        self, layers: Sequence[str], ref: NDArray[np.uint8], var: NDArray[np.uint8], offset: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
         lengths = np.count_nonzero(ref != PADDING, axis=1)
         self._check_lengths(lengths)
         if (odd := np.flatnonzero(lengths != np.count_nonzero(var != PADDING, axis=1))).size:
             raise EncoderError(f"the windows of pair {int(odd[0])} differ in length", expected="equal lengths")
         reference = np.unique(ref, axis=0, return_inverse=True)[1].reshape(-1)
         by_reference = np.argsort(reference, kind="stable")
-        vectors = np.empty((2, len(ref), self.spec.dimension), np.float32)
+        vectors = np.empty((len(layers), 2, len(ref), self.spec.dimension), np.float32)
         for length in np.unique(lengths):
             rows = by_reference[lengths[by_reference] == length]
+            own = self._tokens_of_variant(int(length))
             while rows.size:
-                # Read anew each time, as in `embed`.
-                batch = rows[: next_batch(reference[rows], self.batch_tokens // int(length))]
-                vectors[:, batch] = self._pairs_in_memory(ref[batch, :length], var[batch, :length])
+                # Read anew each time: it is lowered when the device runs out of memory.
+                batch = rows[: next_batch(reference[rows], int(length), own, self.batch_tokens)]
+                pairs = (ref[batch, :length], var[batch, :length], offset[batch])
+                vectors[:, :, batch] = self._pairs_in_memory(layers, *pairs)
                 rows = rows[batch.size :]
-        return vectors[0], vectors[1]
+        return vectors
 
-    def _pairs_in_memory(self, ref: NDArray[np.uint8], var: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Vectors and differences (2, b, dimension) of one batch, in halves where the memory is too small."""
+    def _tokens_of_variant(self, length: int) -> int:
+        """Tokens that a variant takes in memory: in the mixers a whole window, unless only few are computed."""
+        reach = self._pooling.positions_from_variant
+        return min(length, reach) if reach and self.spec.extras["pairs"] == DOWNSTREAM_ONLY else length
+
+    def _pairs_in_memory(
+        self, layers: Sequence[str], ref: NDArray[np.uint8], var: NDArray[np.uint8], offset: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """Vectors and differences (layers, 2, b, dimension) of one batch, in halves where the memory is too small."""
         import torch
 
-        batch = PairBatch.of(ref, var)
+        batch = PairBatch.of(ref, var, offset, self._pooling)
         with contextlib.suppress(torch.OutOfMemoryError):
-            return self._forward_pairs(batch)
+            return self._forward_pairs(layers, batch)
         middle = self._halve(len(ref), ref.shape[1], "pair of windows")
         halves = (slice(None, middle), slice(middle, None))
-        return np.concatenate([self._pairs_in_memory(ref[half], var[half]) for half in halves], axis=1)
+        parts = [self._pairs_in_memory(layers, ref[half], var[half], offset[half]) for half in halves]
+        return np.concatenate(parts, axis=2)
 
-    def _forward_pairs(self, batch: PairBatch) -> NDArray[np.float32]:
+    def _forward_pairs(self, layers: Sequence[str], batch: PairBatch) -> NDArray[np.float32]:
         import torch
 
+        method = self.spec.extras["pairs"]
         with torch.inference_mode():
-            vectors, deltas = embed_pair_batch(self._model, self.spec.layer, batch)
-            both = torch.stack([vectors[batch.reference], deltas]).cpu().numpy()
+            if method == TWO_FORWARDS:
+                pairs = [self._two_forwards(batch)]
+            elif method == DOWNSTREAM_ONLY and list(layers) == [self.spec.layer]:
+                pairs = [
+                    embed_downstream_batch(self._model, self.spec.layer, batch, self._pooling, self._arithmetic)
+                ]
+            else:
+                pairs = embed_pair_batch(self._model, layers, batch, self._pooling, self._arithmetic)
+            found = torch.stack([torch.stack(pair).cpu() for pair in pairs]).numpy()
+        tokens, flops = self._counter.pairs(batch)
         self.windows_computed += len(batch.ref) + len(batch.var)
-        self.tokens_computed += batch.tokens
-        return both
+        self.tokens_computed += tokens
+        self.flops += flops
+        return found
+
+    def _two_forwards(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+        ref, var = (self._hook.outputs(windows, self._device) for windows in (batch.ref, batch.var))
+        return pool_pair_outputs(self._pooling, ref, var, batch)
 
     def _halve(self, count: int, length: int, what: str) -> int:
         """Give up on batches of this size after the GPU ran out of memory.
@@ -159,7 +245,7 @@ class Evo2Encoder(Encoder):
             )
         torch.cuda.empty_cache()
         middle = count // 2
-        self.batch_tokens = min(self.batch_tokens, middle * length)
+        self.batch_tokens = min(self.batch_tokens, max(1, self.batch_tokens // 2), middle * length)
         _log.warning("GPU out of memory with %d x %s; continuing with %d", count, what, middle)
         return middle
 
@@ -167,33 +253,14 @@ class Evo2Encoder(Encoder):
         """Run the blocks; the final norm and the unembedding are not needed and not run."""
         import torch
 
-        with torch.inference_mode(), self._original_casts():
-            tokens = torch.from_numpy(windows.astype(np.int64)).to(self._device)
-            self._model.stateless_forward(self._model.embedding_layer(tokens))
-        pooled, self._pooled = self._pooled, None
-        if pooled is None:
-            raise EncoderError(f"layer {self.spec.layer!r} takes no part in a forward pass", fix="choose another")
-        return pooled.cpu().numpy()
-
-    def _keep_pooled(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
-        import torch
-
-        hidden = output[0] if isinstance(output, tuple) else output
-        if hidden.shape[2:] != (self.spec.dimension,):
-            raise EncoderError(
-                f"layer {self.spec.layer!r} puts out arrays of shape {tuple(hidden.shape)}",
-                expected=f"(windows, positions, {self.spec.dimension})",
-                fix="choose a block, or one of its linear layers",
-            )
-        with torch.autocast(hidden.device.type, enabled=False):  # which would sum bfloat16 in float32
-            self._pooled = self._pool(hidden)
-
-    def _original_casts(self) -> contextlib.AbstractContextManager[Any]:
-        import torch
-
-        if self.spec.extras["cast_all_bf16"]:
-            return torch.autocast("cuda", dtype=torch.bfloat16)
-        return contextlib.nullcontext()
+        with torch.inference_mode():
+            if self.spec.extras["pairs"] == TWO_FORWARDS:
+                pooled = pool_outputs(self._pooling, self._hook.outputs(windows, self._device))
+            else:
+                layers = [self.spec.layer]
+                (pooled,) = embed_window_batch(self._model, layers, windows, self._pooling, self._arithmetic)
+            self.flops += self._counter.windows(*windows.shape)
+            return pooled.cpu().numpy()
 
 
 def build_model(config: dict[str, Any], device: str) -> Any:
@@ -251,7 +318,7 @@ def _place(model: Any, spec: EncoderSpec, device: str) -> Any:
     import torch
     from vortex.model.utils import move_to_device
 
-    if device == CPU:
+    if spec.dtype == "float32" or (spec.dtype == BFLOAT16_SPLIT and device == CPU):
         model.float()
     elif spec.extras["cast_all_bf16"]:
         model.to(dtype=torch.bfloat16)
@@ -259,17 +326,6 @@ def _place(model: Any, spec: EncoderSpec, device: str) -> Any:
         move_to_device(model, torch.device(device))
         model.block_idx_to_device = dict.fromkeys(model.block_idx_to_device, device)
     return model
-
-
-def _find_layer(model: nn.Module, layer: str) -> nn.Module:
-    try:
-        return model.get_submodule(layer)
-    except AttributeError:
-        block = model.get_submodule(".".join(layer.split(".")[:2]))
-        names = [name for name, _ in block.named_modules() if name]
-        raise EncoderError(
-            f"unknown layer {layer!r}", expected=f"below that block, one of {', '.join(names)}"
-        ) from None
 
 
 @contextlib.contextmanager

@@ -13,11 +13,14 @@ import yaml
 
 from glm_assets.encoders.base import EncoderSpec
 from glm_assets.encoders.device import CPU
-from glm_assets.encoders.evo2_pairs import pair_method
-from glm_assets.encoders.pooling import find_pooling
+from glm_assets.encoders.evo2_plan import TWO_FORWARDS, pair_method
+from glm_assets.encoders.pooling import Pooling
 from glm_assets.errors import EncoderError
 
 DEMO = "demo"
+FLOAT32_RESIDUAL = "float32_residual"
+BFLOAT16_SPLIT = "bfloat16x2"
+PRECISIONS = ("bfloat16", FLOAT32_RESIDUAL, BFLOAT16_SPLIT, "float32")
 
 
 @dataclass(frozen=True)
@@ -81,49 +84,66 @@ def evo2_spec(
     layer: str,
     pooling: str,
     device: str,
+    precision: str = "auto",
+    reverse_complement: bool = False,
     fp8: bool = False,
     cast_all_bf16: bool = False,
 ) -> EncoderSpec:
     """Say what an Evo2 encoder's vectors are.
 
-    On a CPU everything is float32: bfloat16 is several times slower there, and neither FP8 nor the original's
-    casts exist.
-
     Args:
         name: A key of `EVO2_MODELS`.
         revision: SHA-256 of the weights file.
         layer: `blocks.N` or a submodule of it.
-        pooling: A key of `POOLINGS`.
+        pooling: As `Pooling.parse` reads it.
         device: `cpu` or `cuda:N`.
-        fp8: Use FP8 input projections; a vector then depends on the batches before it.
+        precision: `bfloat16`, `float32_residual` (products in bfloat16, added up in float32), `bfloat16x2` (besides,
+            activations as the sum of two bfloat16 numbers), `float32`, or `auto`: float32 on a CPU, where few
+            processors multiply bfloat16 any faster, and bfloat16 on a GPU.
+        reverse_complement: Average the vectors over both strands.
+        fp8: Use FP8 input projections on a GPU; a vector then depends on the batches before it.
         cast_all_bf16: Cast poles, filters and rotary frequencies to bfloat16 too and run under autocast, as the
-            original pipeline does. vtx keeps them in float32 for a reason; only for reproducing old vectors.
+            original pipeline does on its GPU. vtx keeps them in float32 for a reason; only for old vectors.
 
     Raises:
-        EncoderError: The layer or pooling is unknown, or the model cannot run on this machine.
+        EncoderError: The layer, pooling or precision is unknown, or the model cannot run so or on this machine.
     """
     config = model_config(name)
-    find_pooling(pooling)
+    pooled = Pooling.parse(pooling)
     on_gpu = device != CPU
     needs_fp8 = EVO2_MODELS[name].needs_fp8
     use_fp8 = needs_fp8 or (fp8 and on_gpu)
     if use_fp8:
         _require_fp8(name, device, needs_fp8)
     cast_all = cast_all_bf16 and on_gpu
+    dtype = _arithmetic(precision, on_gpu=on_gpu)
+    method = pair_method(layer, pooled, cast_all_bf16=cast_all, fp8=use_fp8)
+    if dtype in (FLOAT32_RESIDUAL, BFLOAT16_SPLIT) and method == TWO_FORWARDS:
+        raise EncoderError(
+            f"precision {precision} is not offered for layer {layer!r} with pooling {pooling!r}",
+            expected="a block, its mlp or mlp.l3, without FP8 and the original's casts and pooling",
+            fix="set encoder.precision to bfloat16 or float32",
+        )
     return EncoderSpec(
         name=name,
         revision=revision,
         layer=layer,
         pooling=pooling,
-        dimension=layer_width(layer, config),
+        dimension=pooled.dimension(layer_width(layer, config)),
         context=config["max_seqlen"],
-        dtype="bfloat16" if on_gpu else "float32",
+        dtype=dtype,
+        reverse_complement=reverse_complement,
         needs=("fp8",) if use_fp8 else (),
-        extras={
-            "cast_all_bf16": cast_all,
-            "pairs": pair_method(layer, pooling, cast_all_bf16=cast_all, fp8=use_fp8),
-        },
+        extras={"cast_all_bf16": cast_all, "pairs": method},
     )
+
+
+def _arithmetic(precision: str, *, on_gpu: bool) -> str:
+    if precision == "auto":
+        return "bfloat16" if on_gpu else "float32"
+    if precision not in PRECISIONS:
+        raise EncoderError(f"unknown precision {precision!r}", expected=f"auto, {', '.join(PRECISIONS)}")
+    return precision
 
 
 def model_config(name: str) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""DNA models in the format of Hugging Face's transformers: a folder with a safetensors file, a config and a tokenizer.
+"""DNA models in the format of Hugging Face's transformers: a folder with safetensors, a config and a tokenizer.
 
 Nothing is unpickled and no code of a model's repository is run, so a model must be one that transformers itself knows.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from glm_assets.encoders.base import Encoder, EncoderSpec
 from glm_assets.encoders.device import CPU, prepare_device
-from glm_assets.encoders.evo2_pairs import TWO_FORWARDS
+from glm_assets.encoders.evo2_plan import TWO_FORWARDS
+from glm_assets.encoders.model_folder import CONFIG, files_digest, model_weights, read_json
 from glm_assets.errors import EncoderError
-from glm_assets.storage.atomic import digest_of, file_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,10 @@ LAST = "last_hidden_state"
 
 # What a profile written for Evo2 must change in its section `encoder`.
 PROFILE_VALUES = {
+    "revision": "main",
+    "sha256": None,
     "layer": LAST,
+    "precision": "auto",
     "pooling": "mean",
     "sequence_pooling": "mean",
     "cast_all_bf16": False,
@@ -34,37 +37,28 @@ PROFILE_VALUES = {
 }
 
 _HIDDEN = "hidden_states."
-_WEIGHTS = "model.safetensors"
 _CPU_BATCH_TOKENS = 8_192
 _GPU_BATCH_TOKENS = 65_536
-# The files besides the weights that decide the numbers, where a folder has them.
-_TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json"),
-    *("merges.txt", "special_tokens_map.json", "added_tokens.json"),
-)
 # These number positions from the padding token's id + 1 on, so that many fewer tokens fit.
 _OFFSET_POSITIONS = frozenset({"camembert", "esm", "roberta", "xlm-roberta"})
+# Tensors that a file may lack: heads that are never used here, and what follows from the config.
+_DISPENSABLE = re.compile(r"(pooler|contact_head)\.|(.*\.)?inv_freq$")
 
 
-def hf_weights(name: str) -> Path:
-    """The weights file of an `hf:<folder>` encoder.
+def hf_folder(name: str) -> Path:
+    """The folder that `hf:<folder>` names.
 
     Raises:
-        EncoderError: The folder does not exist, or has no single safetensors file.
+        EncoderError: There is no such folder.
     """
     folder = Path(name.removeprefix(PREFIX)).expanduser()
     if not folder.is_dir():
         raise EncoderError(
             f"encoder {name}: there is no folder {folder}",
-            expected="a folder with a saved transformers model and its tokenizer",
+            expected="a folder with a saved transformers model and its tokenizer, or a repository owner/name",
             fix="download a repository with `hf download <repo> --revision <commit> --local-dir <folder>`",
         )
-    if not (folder / _WEIGHTS).is_file():
-        raise EncoderError(
-            f"encoder {name} has no {_WEIGHTS}; pickled and divided weights are not read",
-            fix="load it where you trust it and save it with save_pretrained(folder, max_shard_size='1TB')",
-        )
-    return (folder / _WEIGHTS).absolute()
+    return folder
 
 
 def hf_spec(
@@ -74,6 +68,8 @@ def hf_spec(
     layer: str,
     pooling: str,
     device: str,
+    precision: str = "auto",
+    reverse_complement: bool = False,
     fp8: bool = False,
     cast_all_bf16: bool = False,
 ) -> EncoderSpec:
@@ -84,23 +80,33 @@ def hf_spec(
 
     Args:
         name: `hf:<folder>`.
-        revision: SHA-256 of the weights file.
+        revision: SHA-256 of the weights.
         layer: `last_hidden_state`, or `hidden_states.N` where 0 is the embedding.
         pooling: `mean`.
         device: `cpu` or `cuda:N`.
+        precision: `float32`, `bfloat16`, or `auto` for the first on a CPU and the second on a GPU.
+        reverse_complement: Vectors are means over both strands.
         fp8: Not offered.
         cast_all_bf16: Not offered.
 
     Raises:
-        EncoderError: The folder, layer or pooling does not fit, or an option is not offered.
+        EncoderError: The folder, layer, pooling or precision does not fit, or an option is not offered.
     """
-    folder = hf_weights(name).parent
-    config = _read_json(folder / "config.json")
+    folder = hf_folder(name)
+    model_weights(folder)
+    config = read_json(folder / CONFIG)
     _layer_index(layer, int(_value(config, "num_hidden_layers", folder)))
-    if pooling != "mean" or fp8 or cast_all_bf16:
+    if pooling != "mean":
         raise EncoderError(
-            f"encoder {name} offers neither pooling {pooling!r}, FP8 nor the original's casts together",
-            expected="pooling mean, fp8 false, cast_all_bf16 false",
+            f"encoder {name} offers no pooling {pooling!r}: its tokens are not single bases, so the place of a variant "
+            "among them is not known",
+            expected="mean, over all tokens but the special ones",
+            fix="set encoder.pooling and encoder.sequence_pooling to mean",
+        )
+    if fp8 or cast_all_bf16:
+        raise EncoderError(
+            f"encoder {name} offers neither FP8 nor the original's casts, which are Evo2's",
+            expected="fp8 false, cast_all_bf16 false",
         )
     return EncoderSpec(
         name=PREFIX + folder.resolve().name,
@@ -109,8 +115,9 @@ def hf_spec(
         pooling=pooling,
         dimension=int(_value(config, "hidden_size", folder)),
         context=_most_tokens(config, folder) * _bases_in_token(folder),
-        dtype="float32" if device == CPU else "bfloat16",
-        extras={"files": _files_digest(folder), "pairs": TWO_FORWARDS},
+        dtype=_dtype(name, precision, device),
+        reverse_complement=reverse_complement,
+        extras={"files": files_digest(folder), "pairs": TWO_FORWARDS},
     )
 
 
@@ -121,7 +128,7 @@ class HuggingFaceEncoder(Encoder):
 
     Args:
         spec: From `hf_spec`.
-        weights: The safetensors file in the model's folder.
+        weights: The safetensors file, or the index of divided ones, in the model's folder.
         device: `cpu` or `cuda:N`.
         batch_tokens: Bases in one forward pass; a value that suits the device by default.
         cpu_threads: torch threads of this process when on a CPU.
@@ -141,12 +148,12 @@ class HuggingFaceEncoder(Encoder):
     ) -> None:
         self.device_name = prepare_device(device, cpu_threads)
         folder = weights.parent
-        if _files_digest(folder) != spec.extras["files"]:
+        if files_digest(folder) != spec.extras["files"]:
             raise EncoderError(f"the config or tokenizer in {folder} is not the specified one")
         self.spec = spec
         self.batch_tokens = batch_tokens or (_CPU_BATCH_TOKENS if device == CPU else _GPU_BATCH_TOKENS)
         self._device = device
-        config = _read_json(folder / "config.json")
+        config = read_json(folder / CONFIG)
         self._most_tokens = _most_tokens(config, folder)
         self._layer = _layer_index(spec.layer, int(config["num_hidden_layers"]))
         self._tokenizer, self._model = _load(folder, spec.dtype, device)
@@ -218,13 +225,25 @@ def _load(folder: Path, dtype: str, device: str) -> tuple[Any, Any]:
             f"transformers cannot load the model in {folder}: {error}",
             expected="a model that transformers knows without code of its own",
         ) from error
-    # transformers fills what is missing with random numbers; the pooler alone is never used here.
-    if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
+    # transformers fills what is missing with random numbers.
+    if missing := sorted(key for key in report["missing_keys"] if not _DISPENSABLE.match(key)):
         raise EncoderError(f"the weights in {folder} lack {len(missing)} tensors, such as {missing[0]}")
     probe = tokenizer("ACGT" * 6, add_special_tokens=False)["input_ids"]
     if not probe or set(probe) == {tokenizer.unk_token_id}:
         raise EncoderError(f"the tokenizer in {folder} does not know DNA", expected="tokens of A, C, G and T")
     return tokenizer, model.to(device).eval()
+
+
+def _dtype(name: str, precision: str, device: str) -> str:
+    if precision == "auto":
+        return "float32" if device == CPU else "bfloat16"
+    if precision not in ("float32", "bfloat16"):
+        raise EncoderError(
+            f"encoder {name} offers no precision {precision!r}",
+            expected="auto, float32 or bfloat16",
+            fix="set encoder.precision",
+        )
+    return precision
 
 
 def _layer_index(layer: str, layers: int) -> int | None:
@@ -249,25 +268,12 @@ def _bases_in_token(folder: Path) -> int:
     if (path := folder / "vocab.txt").is_file():
         tokens = path.read_text(encoding="utf-8").split()
     else:
-        vocabulary = _read_json(folder / "tokenizer.json").get("model", {}).get("vocab", {})
+        vocabulary = read_json(folder / "tokenizer.json").get("model", {}).get("vocab", {})
         tokens = [entry if isinstance(entry, str) else entry[0] for entry in vocabulary]
     return max((len(token) for token in tokens if set(token) <= set("ACGT")), default=1)
-
-
-def _files_digest(folder: Path) -> str:
-    """Digest of the config and the tokenizer."""
-    names = ("config.json", *_TOKENIZER_FILES)
-    return digest_of({name: file_digest(folder / name) for name in names if (folder / name).is_file()})
 
 
 def _value(config: dict[str, Any], key: str, folder: Path) -> Any:
     if config.get(key) is None:
         raise EncoderError(f"{folder / 'config.json'} does not state {key}")
     return config[key]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EncoderError(f"{path} cannot be read: {error}", expected="a saved transformers model") from error

@@ -18,7 +18,8 @@ def pair_keys(windows: pl.DataFrame, fingerprint: str, recipe: Mapping[str, Any]
     start of a contig, windows that begin at the same base hold their variants at different offsets.
 
     Args:
-        windows: Rows with `ref_digest`, `var_digest`, `variant_offset`, `ref` and `alt`.
+        windows: Rows with `ref_digest`, `var_digest`, `variant_offset`, `ref` and `alt`, and `reverse_var_seq` where
+            both strands are embedded: near a deletion it holds bases that neither window has.
         fingerprint: The encoder's.
         recipe: The window recipe, JSON-able.
 
@@ -26,16 +27,11 @@ def pair_keys(windows: pl.DataFrame, fingerprint: str, recipe: Mapping[str, Any]
         One hex SHA-256 a row, named `key`.
     """
     prefix = f"pair|{fingerprint}|{digest_of(dict(recipe))}|"
-    texts = windows.select(
-        pl.concat_str(
-            "ref_digest",
-            "var_digest",
-            "variant_offset",
-            pl.col("ref").str.len_bytes(),
-            pl.col("alt").str.len_bytes(),
-            separator="|",
-        )
-    ).to_series()
+    lengths = (pl.col(allele).str.len_bytes() for allele in ("ref", "alt"))
+    parts = ["ref_digest", "var_digest", "variant_offset", *lengths]
+    if "reverse_var_seq" in windows.columns:
+        parts.append("reverse_var_seq")
+    texts = windows.select(pl.concat_str(*parts, separator="|")).to_series()
     return _hashed(prefix, texts)
 
 

@@ -1,43 +1,107 @@
-"""Pooling over the positions of a window: (b, L, d) activations become (b, d) float32 vectors."""
+"""Poolings: how the activations at the positions of a window become one vector, and of which positions.
+
+A pooling is named in a profile and is part of an encoder's fingerprint. What it is lives here, without torch; how it
+is computed lives in `encoders.reduction`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from glm_assets.errors import EncoderError
 
-if TYPE_CHECKING:
-    from torch import Tensor
+Kind = Literal["mean", "mean_bf16", "downstream", "centre", "covariance"]
 
-Pooling = Callable[["Tensor"], "Tensor"]
-
-
-def mean(hidden: Tensor) -> Tensor:
-    """Mean over positions in float32, whatever the type of the activations."""
-    return hidden.float().mean(dim=1)
+_NAME = re.compile(r"([a-z_0-9]+?)(?::([1-9]\d*))?")
+_EXPECTED = "mean, mean_bf16, downstream, downstream:POSITIONS, centre:POSITIONS or covariance:WIDTH"
+_MAX_COVARIANCE = 128
 
 
-def mean_bf16(hidden: Tensor) -> Tensor:
-    """Mean over positions with the sum, the length and the quotient each rounded to bfloat16.
+@dataclass(frozen=True)
+class Pooling:
+    """One pooling.
 
-    This is how the original pipeline (GitHub Shim-Min-Kyoung/Dacon-2-Medical-AI-MAI-) pools; it costs most of a
-    variant's difference and serves to reproduce its vectors only.
+    `mean` takes every position; `downstream` those from the variant on, or `downstream:m` the first m of them;
+    `centre:w` w positions around the variant's first base. `mean_bf16` is the original pipeline's mean (GitHub
+    Shim-Min-Kyoung/Dacon-2-Medical-AI-MAI-): sum, length and quotient each rounded to bfloat16.
+
+    `covariance:k` projects each position on k fixed directions and takes the second moments about zero over the
+    positions from the variant on, the idea of the best published probe (EVEE, bioRxiv 10.64898/2026.04.10.717844).
+    Of a reference window these are the moments of its own activations; a variant's difference is made of the
+    moments of the per-position differences, so it is zero exactly where the variant changes nothing.
+
+    Attributes:
+        kind: Which of these.
+        width: Positions, or directions of a covariance; None where the name has no number.
     """
-    total = hidden.bfloat16().sum(dim=1)
-    return (total / total.new_tensor(hidden.shape[1])).float()
 
+    kind: Kind
+    width: int | None = None
 
-POOLINGS: dict[str, Pooling] = {"mean": mean, "mean_bf16": mean_bf16}
+    @classmethod
+    def parse(cls, name: str) -> Pooling:
+        """The pooling of that name.
 
+        Raises:
+            EncoderError: There is none.
+        """
+        match = _NAME.fullmatch(name)
+        kind, width = (match[1], int(match[2]) if match[2] else None) if match else (name, None)
+        takes_width = {"mean": False, "mean_bf16": False, "downstream": None, "centre": True, "covariance": True}
+        if kind not in get_args(Kind) or takes_width[kind] not in (None, width is not None):
+            raise EncoderError(f"unknown pooling {name!r}", expected=_EXPECTED, fix="set encoder.pooling")
+        if kind == "covariance" and cast("int", width) > _MAX_COVARIANCE:
+            raise EncoderError(f"pooling {name!r} is too wide", expected=f"at most covariance:{_MAX_COVARIANCE}")
+        return cls(cast("Kind", kind), width)
 
-def find_pooling(name: str) -> Pooling:
-    """The pooling of that name.
+    @property
+    def name(self) -> str:
+        """The name that `parse` reads."""
+        return self.kind if self.width is None else f"{self.kind}:{self.width}"
 
-    Raises:
-        EncoderError: There is none.
-    """
-    try:
-        return POOLINGS[name]
-    except KeyError:
-        raise EncoderError(f"unknown pooling {name!r}", expected=f"one of {', '.join(POOLINGS)}") from None
+    @property
+    def needs_variant(self) -> bool:
+        """Whether only a pair of windows can be pooled so: a single sequence has no variant."""
+        return self.kind in ("downstream", "centre")
+
+    @property
+    def depends_on_offset(self) -> bool:
+        """Whether a reference window's vector depends on where in it the variant lies."""
+        return self.kind in ("downstream", "centre", "covariance")
+
+    @property
+    def positions_from_variant(self) -> int | None:
+        """How many positions from the variant's first base on are taken; None for all up to the window's end."""
+        if self.width is None or self.kind == "covariance":
+            return None
+        return self.width if self.kind == "downstream" else self.width - self.width // 2
+
+    def dimension(self, width: int) -> int:
+        """Length of the vectors from a layer that puts out `width` numbers at each position."""
+        if self.kind != "covariance" or self.width is None:
+            return width
+        return self.width * (self.width + 1) // 2
+
+    def span(self, offset: NDArray[np.integer], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The pooled positions of windows.
+
+        Args:
+            offset: (n,) 0-based index of the variant in its window.
+            length: Bases in the windows.
+
+        Returns:
+            First and end (exclusive) position, (n,) each; never an empty span for an offset inside the window.
+        """
+        offset = offset.astype(np.int64)
+        first = np.zeros_like(offset) if not self.depends_on_offset else offset
+        if self.kind == "centre":
+            first = np.maximum(0, offset - cast("int", self.width) // 2)
+        end = np.full_like(offset, length)
+        if (reach := self.positions_from_variant) is not None:
+            end = np.minimum(length, offset + reach)
+        return first, end

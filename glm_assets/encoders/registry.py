@@ -43,23 +43,28 @@ def encoder_spec(
     layer: str,
     pooling: str = "mean",
     device: str = "auto",
+    weights: Path | None = None,
     **options: bool | int | str,
 ) -> EncoderSpec:
     """Say what an encoder's vectors will be, without loading it or torch.
 
     Args:
-        name: A key of `ENCODERS`, or `hf:<folder>` for a transformers model.
+        name: A key of `ENCODERS`, or `hf:<folder>` or `hf:owner/name` for a transformers model.
         revision: SHA-256 of the weights file, from `resolve_weights`.
         layer: The submodule whose output is pooled, such as `blocks.25.mlp.l3` or `last_hidden_state`.
-        pooling: A key of `POOLINGS`.
+        pooling: As `Pooling.parse` reads it.
         device: `auto`, `cpu` or `cuda:N`; it decides the type of the computation.
-        options: What the family offers besides; for Evo2 `fp8` and `cast_all_bf16`.
+        weights: The weights file, from `resolve_weights`. A transformers model is described from the files beside it;
+            without it, from the folder that its name states.
+        options: What the family offers besides: `precision`, `reverse_complement`, for Evo2 `fp8` and `cast_all_bf16`.
 
     Raises:
         EncoderError: The name, layer, pooling or device is unknown, or this machine lacks what the model needs.
     """
     family = _family(name)
     device = resolve_device(device)
+    if family is _HUGGING_FACE and weights:
+        name = f"{PREFIX}{weights.parent}"
     return family.spec(name, revision=revision, layer=layer, pooling=pooling, device=device, **options)
 
 
@@ -96,6 +101,6 @@ def _family(name: str) -> Family:
     except KeyError:
         raise EncoderError(
             f"unknown encoder {name!r}",
-            expected=f"one of {', '.join(ENCODERS)}, or {PREFIX}<folder>",
+            expected=f"one of {', '.join(ENCODERS)}, {PREFIX}<folder> or {PREFIX}<owner/name>",
             fix="set encoder.name",
         ) from None

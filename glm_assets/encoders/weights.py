@@ -13,10 +13,12 @@ from pathlib import Path
 
 from glm_assets.encoders.demo import demo_recipe, make_demo_checkpoint
 from glm_assets.encoders.evo2_config import DEMO, EVO2_MODELS
-from glm_assets.encoders.hub import fetch_from_hub, recorded_commit
-from glm_assets.encoders.huggingface import PREFIX, hf_weights
+from glm_assets.encoders.hub_checkpoint import fetch_checkpoint, find_checkpoint
+from glm_assets.encoders.hub_model import fetch_model, find_model, parse_repository
+from glm_assets.encoders.huggingface import PREFIX, hf_folder
+from glm_assets.encoders.model_folder import model_weights, weight_files
 from glm_assets.errors import EncoderError, IntegrityError, OfflineError
-from glm_assets.storage.atomic import write_json
+from glm_assets.storage.atomic import digest_of, write_json
 from glm_assets.storage.products import FileRecord
 
 Progress = Callable[[str], None]
@@ -24,12 +26,12 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """A weights file that is there.
+    """Weights that are there.
 
     Attributes:
-        path: The file.
-        sha256: Of its bytes.
-        size: In bytes.
+        path: The file; of divided safetensors, their index.
+        sha256: Of its bytes; of divided safetensors, a digest of the checksums of all their files.
+        size: In bytes, all files together.
         revision: The commit on Hugging Face, the demo's recipe, or `local`.
         source: Where it came from, for people.
     """
@@ -57,8 +59,9 @@ def resolve_weights(
     without asking the network again, so `main` does not drift under finished products.
 
     Args:
-        name: Registry name of the encoder.
-        local_file: Use this file; nothing is downloaded. An `hf:` name states its folder itself.
+        name: Registry name of the encoder, `hf:<folder>`, or `hf:owner/name` of a repository on Hugging Face with
+            `@revision` behind it if need be.
+        local_file: Use this file; nothing is downloaded. An `hf:` name states its folder or repository itself.
         folder: Where made and downloaded weights are kept, and checksums remembered.
         offline: Refuse to download.
         progress: Called with a line now and then.
@@ -66,28 +69,30 @@ def resolve_weights(
         expected_sha256: Refuse weights with another checksum.
 
     Raises:
-        EncoderError: The local file does not exist, or nothing is known about where `name` is published.
+        EncoderError: The local file or folder does not exist or fit, or nothing is known about where `name` is
+            published.
         OfflineError: A download is needed; the message says which file to put where.
         DownloadError: Hugging Face cannot be reached or lacks the file.
         IntegrityError: The checksum differs from the expected or the published one.
     """
     if name.startswith(PREFIX):
-        path = hf_weights(name)
-        found, source = "local", f"folder {path.parent}"
+        path, found, source = _transformers(name, revision, folder, offline=offline, progress=progress)
     elif local_file is not None:
         path, found, source = _local(local_file), "local", f"file {local_file}"
     elif name == DEMO:
         path, found, source = _demo(folder, progress), demo_recipe()[:16], "generated"
     else:
         path, found, source = _published(name, revision, folder, offline=offline, progress=progress)
-    sha256 = _remembered_digest(path, folder, progress)
+    files = weight_files(path)
+    digests = {file.name: _remembered_digest(file, folder, progress) for file in files}
+    sha256 = digests[path.name] if len(digests) == 1 else digest_of(digests)
     if expected_sha256 and sha256 != expected_sha256.lower():
         raise IntegrityError(
             f"{path} has SHA-256 {sha256}",
             expected=expected_sha256,
             fix="remove the file so that it is fetched again, or correct the expected checksum",
         )
-    return WeightsInfo(path, sha256, path.stat().st_size, found, source)
+    return WeightsInfo(path, sha256, sum(file.stat().st_size for file in files), found, source)
 
 
 def _local(path: Path) -> Path:
@@ -111,17 +116,40 @@ def _published(
     model = EVO2_MODELS.get(name)
     if model is None or model.repo is None:
         raise EncoderError(f"nothing is known about where the weights of {name!r} are published")
-    commit = recorded_commit(folder, name, revision)
-    path = folder / f"{name}-{commit}.pt"
-    if commit is None or not path.is_file():
-        if offline:
-            raise OfflineError(
-                f"the weights of {name} (revision {revision}) are not here and GLM_OFFLINE forbids fetching them",
-                expected=f"the file {name}.pt of https://huggingface.co/{model.repo}",
-                fix=f"download it elsewhere, put it at {folder / name}.pt and set GLM_CHECKPOINT to that path",
-            )
-        path, commit = fetch_from_hub(name, model.repo, revision, folder, progress)
+    found = find_checkpoint(name, revision, folder)
+    if not found and offline:
+        raise OfflineError(
+            f"the weights of {name} (revision {revision}) are not here and GLM_OFFLINE forbids fetching them",
+            expected=f"the file {name}.pt of https://huggingface.co/{model.repo}, or its pieces joined in order",
+            fix=f"download it elsewhere, put it at {folder / name}.pt and set GLM_CHECKPOINT to that path",
+        )
+    path, commit = found or fetch_checkpoint(name, model.repo, revision, folder, progress)
     return path, commit, f"https://huggingface.co/{model.repo} at {commit}"
+
+
+def _transformers(
+    name: str, revision: str, folder: Path, *, offline: bool, progress: Progress
+) -> tuple[Path, str, str]:
+    """Path, revision and description of a transformers model: an existing folder, else a repository."""
+    text = name.removeprefix(PREFIX)
+    repository = None if Path(text).expanduser().is_dir() else parse_repository(text)
+    if repository is None:
+        local = hf_folder(name)
+        return model_weights(local), "local", f"folder {local.absolute()}"
+    repo, revision = repository[0], repository[1] or revision
+    found = find_model(repo, revision, folder)
+    if not found and offline:
+        raise OfflineError(
+            f"there is no folder {text}, the files of the repository {repo} (revision {revision}) are not here, and "
+            "GLM_OFFLINE forbids fetching them",
+            expected=f"config, tokenizer and safetensors of https://huggingface.co/{repo}",
+            fix=f"run `hf download {repo} --revision {revision} --local-dir <folder>` elsewhere, bring the folder to "
+            f"this machine and set GLM_ENCODER to {PREFIX}<folder>",
+        )
+    if not found:
+        progress(f"there is no folder {text}: fetching the repository {repo} from Hugging Face")
+    local, commit = found or fetch_model(repo, revision, folder, progress)
+    return model_weights(local), commit, f"https://huggingface.co/{repo} at {commit}"
 
 
 def _remembered_digest(path: Path, folder: Path, progress: Progress) -> str:

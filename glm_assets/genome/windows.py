@@ -2,7 +2,7 @@
 
 The rules are the original pipeline's (GitHub Shim-Min-Kyoung/Dacon-2-Medical-AI-MAI-): windows of fixed length
 with the variant at a fixed index, clamped at the contig's start and dropped at its end; indels are trimmed or
-filled on the right. Which variants to cut for, labels and splits are decided elsewhere.
+filled on the right. Windows on a grid are ours. Which variants to cut for, labels and splits are decided elsewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import polars as pl
@@ -18,37 +18,93 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from glm_assets.errors import SettingsError
-from glm_assets.genome.alphabet import N
+from glm_assets.genome.alphabet import N, reverse_complement
 
 
 @dataclass(frozen=True)
 class WindowRecipe:
-    """Where a variant lies in its window.
+    """Where windows lie, and a variant in its window.
 
     Args:
         length: Bases in a window.
-        anchor: 0-based index of the variant's first base: 512 in the original pipeline, 511 in its contest's data.
-        layout: `centred`, the one layout: every variant has a window of its own around it.
+        anchor: Centred: 0-based index of the variant's first base, by default the middle: 512 in the original
+            pipeline, 511 in its contest's data.
+        layout: `centred`: every variant has a window of its own around it. `grid`: windows start at multiples of
+            `stride` whatever the variants, so that near ones share a window.
+        stride: Grid: bases between the starts of windows.
+        reach: Grid: bases from the variant's first on that must lie in its window. Of the windows that hold them the
+            one with the most bases before the variant is taken: at least length - reach - stride + 1.
 
     Raises:
-        SettingsError: A value is out of range.
+        SettingsError: A value is out of range, or belongs to the other layout.
     """
 
     length: int = 1024
-    anchor: int = 512
-    layout: Literal["centred"] = "centred"
+    anchor: int | None = None
+    layout: Literal["centred", "grid"] = "centred"
+    stride: int | None = None
+    reach: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.anchor < self.length:
-            raise SettingsError(
-                f"Window anchor {self.anchor} with window length {self.length}", expected="0 <= anchor < length"
-            )
+        if self.layout == "grid":
+            self._check_grid()
+            return
         if self.layout != "centred":
-            raise SettingsError(f"Unknown window layout {self.layout!r}", expected="centred")
+            raise SettingsError(f"Unknown window layout {self.layout!r}", expected="centred or grid")
+        if self.stride is not None or self.reach is not None:
+            raise SettingsError(
+                "windows.stride and windows.reach belong to windows.layout grid",
+                expected="none of them with centred windows",
+                fix="remove them, or set windows.layout to grid",
+            )
+        if self.anchor is None:
+            object.__setattr__(self, "anchor", self.length // 2)
+        if not 0 <= cast("int", self.anchor) < self.length:
+            raise SettingsError(
+                f"windows.anchor is {self.anchor} with windows.length {self.length}",
+                expected="0 <= anchor < length",
+            )
+
+    def _check_grid(self) -> None:
+        if self.anchor is not None:
+            raise SettingsError(
+                "windows.anchor is set, but windows.layout is grid",
+                expected="stride and reach",
+                fix="remove anchor",
+            )
+        if not self.stride or not self.reach or self.stride < 1 or self.reach < 1:
+            raise SettingsError(
+                f"windows.layout grid has stride {self.stride} and reach {self.reach}", expected="both at least 1"
+            )
+        if self.stride + self.reach > self.length:
+            raise SettingsError(
+                f"windows.length {self.length} is less than stride {self.stride} and reach {self.reach} together",
+                expected="stride + reach <= length: every variant then has a window that holds its reach",
+            )
 
     def as_dict(self) -> dict[str, str | int]:
         """Return the recipe as plain values, for manifests and cache keys."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def starts(self, first: NDArray[np.int64], contig_length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Place the windows of variants on a contig.
+
+        Args:
+            first: (n,) 0-based position of each variant's first base.
+            contig_length: Bases of the contig.
+
+        Returns:
+            (n,) 0-based window starts, and (n,) whether the window lies on the contig and holds what it must.
+        """
+        last = contig_length - self.length  # compared with, not added to: sums overflow at absurd positions
+        if self.layout == "centred":
+            start = np.maximum(0, first - cast("int", self.anchor))
+            return start, (first >= 0) & (start <= last)
+        stride, reach = cast("int", self.stride), cast("int", self.reach)
+        inside = (first >= 0) & (first <= contig_length - reach) & (last >= 0)
+        start = -(-np.maximum(0, np.minimum(first, contig_length) + reach - self.length) // stride) * stride
+        # The contig's last window ends with it: the grid would leave up to a stride of bases without one.
+        return np.minimum(start, max(0, last)), inside
 
 
 class WindowStatus(IntEnum):
@@ -128,9 +184,10 @@ def cut_windows(
 ) -> Windows:
     """Cut the reference and the variant window of every variant.
 
-    The window starts at `max(0, pos - 1 - anchor)`, so that near the contig's start the variant lies further left.
-    The variant window is the left part, ALT and the rest: with a longer ALT its right end is cut off, with a
-    shorter one it is filled with the bases that follow on the contig, and with N where the contig has ended.
+    A centred window starts at `max(0, pos - 1 - anchor)`, so that near the contig's start the variant lies further
+    left; `WindowRecipe` says where those of a grid do. The variant window is the left part, ALT and the rest: with a
+    longer ALT its right end is cut off, with a shorter one it is filled with the bases that follow on the contig, and
+    with N where the contig has ended.
 
     Args:
         contig: (length of contig,) ASCII, upper case.
@@ -143,9 +200,8 @@ def cut_windows(
         The windows of the variants that can be applied and the status of each variant.
     """
     refs, alts = _Alleles.parse(ref), _Alleles.parse(alt)
-    start = np.maximum(0, pos - 1 - recipe.anchor)
+    start, inside = recipe.starts(pos - 1, contig.size)
     offset = pos - 1 - start
-    inside = (pos >= 1) & (start <= contig.size - recipe.length)  # a sum would overflow at absurd positions
     fits = offset + refs.lengths <= recipe.length
     agrees = _agrees(contig, pos - 1, refs)
     status = np.select(
@@ -165,6 +221,43 @@ def cut_windows(
     rejected = np.flatnonzero(inside & (status != WindowStatus.KEPT))
     known[rejected] = _has_no_n(_gather(contig, start[rejected], recipe.length))
     return Windows(status, start, offset.astype(np.int32), known, ref_windows, var_windows)
+
+
+def cut_reverse_windows(
+    contig: NDArray[np.uint8],
+    start: NDArray[np.int64],
+    offset: NDArray[np.integer],
+    ref: Sequence[str] | pl.Series,
+    alt: Sequence[str] | pl.Series,
+    length: int,
+) -> NDArray[np.uint8]:
+    """Cut the variant windows of the other strand, whose reference windows are those of this strand turned round.
+
+    A strand's windows begin alike, so an indel is trimmed or filled where the other strand ends: on the left here,
+    with the bases that come before the window on the contig, and N before the contig's start.
+
+    Args:
+        contig: (length of contig,) ASCII, upper case.
+        start: (n,) 0-based window starts.
+        offset: (n,) index of each variant's first base in its window.
+        ref: n REF alleles, upper case, which the contig has there.
+        alt: n ALT alleles.
+        length: Bases in a window.
+
+    Returns:
+        (n, length) ASCII, complemented and reversed. ALT begins at index length - offset - len(REF).
+    """
+    refs, alts = _Alleles.parse(ref), _Alleles.parse(alt)
+    shift = refs.lengths - alts.lengths
+    windows = _gather(contig, start, length)
+    own_offset = offset.astype(np.int64) + shift
+    for value in np.unique(shift[shift != 0]).tolist():
+        rows = np.flatnonzero(shift == value)
+        moved = _gather(contig, start[rows] - value, length)
+        left = np.arange(length) < own_offset[rows, None]
+        windows[rows] = np.where(left, moved, windows[rows])
+    _write_alleles(windows, np.arange(start.size), own_offset, alts)
+    return reverse_complement(windows)
 
 
 def _agrees(contig: NDArray[np.uint8], first: NDArray[np.int64], refs: _Alleles) -> NDArray[np.bool_]:
@@ -223,5 +316,5 @@ def _write_alleles(
     window_of_row[kept] = np.arange(kept.size)
     window = window_of_row[alleles.row]
     column = offset[alleles.row] + alleles.index
-    writes = (window >= 0) & (column < windows.shape[1])
+    writes = (window >= 0) & (column >= 0) & (column < windows.shape[1])
     windows[window[writes], column[writes]] = alleles.bases[writes]

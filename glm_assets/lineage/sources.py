@@ -90,6 +90,7 @@ def make_glm_checkpoint(study: Study, progress: Progress) -> Manifest:
         offline=study.settings.offline,
         progress=progress,
         revision=encoder.revision,
+        expected_sha256=encoder.sha256,
     )
 
     def build(_work: Path) -> Facts:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glm_assets.encoders.base import EncoderSpec
+from glm_assets.encoders.model_folder import weight_files
 from glm_assets.encoders.registry import encoder_spec
 from glm_assets.errors import MissingUpstreamError, ReferenceMismatchError
 from glm_assets.lineage.recipes import head_recipe
@@ -34,7 +35,8 @@ CODE_VERSIONS = {
     "clinvar_variants": "1",
     "variant_windows": "1",
     "split_audit": "1",
-    "variant_embeddings": "1",
+    "variant_embeddings": "2",
+    "layer_sweep": "1",
     "head_v0": "1",
     "head_v1": "1",
     "head_v2": "1",
@@ -69,13 +71,19 @@ class Study:
         """The profile with the environment's overrides."""
         return self.settings.run_profile
 
+    @property
+    def store_place(self) -> Path | str:
+        """Folder or URL of the store of vectors."""
+        return self.settings.embeddings_url or self.root / "embeddings"
+
     def store(self) -> EmbeddingStore:
         """Open the content-addressed store of vectors."""
-        return EmbeddingStore(self.root / "embeddings", self.profile.encoder.store_dtype)
+        dtype = self.profile.encoder.store_dtype
+        return EmbeddingStore(self.store_place, dtype, cache=self.settings.local_dir)
 
     def claim(self) -> None:
         """Check that the data root belongs to this profile, source and window recipe."""
-        identity = {"profile": self.profile.name, "windows": self.profile.windows.model_dump(), **self._source}
+        identity = {"profile": self.profile.name, "windows": self.profile.windows.as_dict(), **self._source}
         claim_data_root(self.root, identity)
 
     def refresh_warehouse(self) -> list[str]:
@@ -122,6 +130,8 @@ class Study:
         """The record of the encoder's weights; `sha256` is theirs."""
         encoder, local = self.profile.encoder, self.settings.checkpoint
         recipe = {"name": encoder.name, "revision": encoder.revision, "local_file": str(local) if local else None}
+        if encoder.sha256:
+            recipe["expected_sha256"] = encoder.sha256
         return self._product("glm_checkpoint", self.checkpoint_folder, {"sha256": sha256}, recipe)
 
     # Variants
@@ -137,7 +147,7 @@ class Study:
             "clinvar_variants": self.require(self.clinvar_variants(chrom)).data_version,
             "reference_genome": self.reference().data_version,
         }
-        recipe = {"windows": self.profile.windows.model_dump(), "split": self.profile.split.rule}
+        recipe = {"windows": self.profile.windows.as_dict(), "split": self.profile.split.rule}
         return self._table("variant_windows", inputs, recipe, chrom)
 
     def split_audit(self) -> Product:
@@ -157,6 +167,14 @@ class Study:
         recipe = {"encoder": self.encoder_spec.as_dict(), "store_dtype": self.profile.encoder.store_dtype}
         return self._table("variant_embeddings", inputs, recipe, chrom)
 
+    def layer_sweep(self) -> Product:
+        """How layers compare on a sample of variants."""
+        windows = self.every_chromosome(self.variant_windows)
+        inputs = {f"variant_windows/{chrom}": manifest.data_version for chrom, manifest in windows.items()}
+        inputs["glm_checkpoint"] = self.checkpoint().data_version
+        recipe = {"encoder": self.sweep_spec.as_dict(), "sweep": self.profile.sweep.model_dump()}
+        return self._table("layer_sweep", inputs, recipe)
+
     def test_embeddings(self) -> Product:
         """Vectors of the test sequences."""
         inputs = {
@@ -175,16 +193,28 @@ class Study:
         """What a test sequence's vector is: the original pools these alone in float32, whatever it trained on."""
         return self._spec(self.profile.encoder.sequence_pooling)
 
-    def _spec(self, pooling: str) -> EncoderSpec:
-        encoder = self.profile.encoder
+    @property
+    def sweep_spec(self) -> EncoderSpec:
+        """What vectors of the deepest layer of the sweep are; the other layers differ in nothing else."""
+        deepest = max(self.profile.sweep.layers, key=lambda layer: int(layer.split(".")[1]))
+        return self._spec(self.profile.encoder.pooling, layer=deepest, reverse_complement=False)
+
+    def _spec(self, pooling: str, **changes: Any) -> EncoderSpec:
+        encoder, checkpoint = self.profile.encoder, self.checkpoint()
+        options: dict[str, Any] = {
+            "layer": encoder.layer,
+            "precision": encoder.precision,
+            "reverse_complement": encoder.reverse_complement,
+            "fp8": encoder.fp8,
+            "cast_all_bf16": encoder.cast_all_bf16,
+        }
         return encoder_spec(
             encoder.name,
-            revision=self.checkpoint().data_version,
-            layer=encoder.layer,
+            revision=checkpoint.data_version,
+            weights=Path(checkpoint.facts["path"]),
             pooling=pooling,
             device=self.settings.device,
-            fp8=encoder.fp8,
-            cast_all_bf16=encoder.cast_all_bf16,
+            **options | changes,
         )
 
     # Heads and submission
@@ -378,6 +408,8 @@ def check_reference(windows: Manifest) -> None:
 
 
 def file_stamp(path: Path) -> str:
-    """What changes when a file does, without reading it: a weights file has many gigabytes."""
-    stat = path.stat() if path.is_file() else None
-    return f"{stat.st_size}:{stat.st_mtime_ns}" if stat else "absent"
+    """What changes when weights do, without reading them: they have many gigabytes."""
+    if not path.is_file():
+        return "absent"
+    files = [file.stat() if file.is_file() else None for file in weight_files(path)]
+    return ",".join(f"{stat.st_size}:{stat.st_mtime_ns}" if stat else "absent" for stat in files)

@@ -10,7 +10,6 @@ from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.variant_figures import plot_overlap, plot_variant_counts, plot_window_density
 from glm_assets.genome.fasta import ReferenceGenome
 from glm_assets.genome.splits import SplitRule
-from glm_assets.genome.windows import WindowRecipe
 from glm_assets.lineage.study import RECORDS_FILE, Study
 from glm_assets.sources.reference import FASTA
 from glm_assets.storage.products import Facts, Manifest
@@ -52,7 +51,7 @@ def make_clinvar_variants(study: Study, chrom: str) -> Manifest:
 def make_variant_windows(study: Study, chrom: str) -> Manifest:
     """Cut and split the windows of one chromosome's labelled variants."""
     product = study.variant_windows(chrom)
-    recipe = WindowRecipe(**study.profile.windows.model_dump())
+    recipe = study.profile.windows.recipe()
 
     def build(work: Path) -> Facts:
         variants = read_part(study.clinvar_variants(chrom).folder)

@@ -8,10 +8,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from glm_assets.errors import SettingsError
+from glm_assets.encoders.evo2_plan import is_paired_layer
+from glm_assets.encoders.pooling import Pooling
+from glm_assets.errors import EncoderError, SettingsError
 from glm_assets.genome.contigs import CHROMOSOMES
+from glm_assets.genome.windows import WindowRecipe
 
 DEMO_TREE = "demo"
 BUILT_IN = ("demo", "full", "faithful")
@@ -38,17 +49,35 @@ class LabelSettings(_Section):
 
 
 class WindowSettings(_Section):
-    """The window recipe, owned by `variant_windows`."""
+    """The window recipe, owned by `variant_windows`; see `genome.windows.WindowRecipe`."""
 
     length: int = Field(ge=2, le=8192, description="bases in a window")
-    anchor: int = Field(ge=0, description="0-based index of the variant in a window away from contig ends")
+    anchor: int | None = Field(
+        default=None, ge=0, description="centred: 0-based index of the variant in a window away from contig ends"
+    )
+    layout: Literal["centred", "grid"] = Field(
+        default="centred", description="a window a variant, or a fixed grid"
+    )
+    stride: int | None = Field(default=None, ge=1, description="grid: bases between the starts of windows")
+    reach: int | None = Field(
+        default=None, ge=1, description="grid: bases from the variant on that its window holds at least"
+    )
 
-    @field_validator("anchor")
-    @classmethod
-    def _inside(cls, anchor: int, info: Any) -> int:
-        if anchor >= info.data.get("length", anchor + 1):
-            raise ValueError("the anchor must lie inside the window: less than windows.length")
-        return anchor
+    @model_validator(mode="after")
+    def _fits_its_layout(self) -> WindowSettings:
+        try:
+            self.recipe()
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def recipe(self) -> WindowRecipe:
+        """The recipe that windows are cut by."""
+        return WindowRecipe(**self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The values that are set: what a data root, a product and a vector's key are a function of."""
+        return self.model_dump(exclude_none=True, exclude_defaults=True)
 
 
 class SplitSettings(_Section):
@@ -64,14 +93,57 @@ class EncoderSettings(_Section):
 
     name: str
     revision: str = Field(description="Hugging Face revision of the weights")
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$", description="refuse other weights")
     layer: str = Field(description="hooked submodule")
-    pooling: Literal["mean", "mean_bf16"] = Field(description="mean in float32, or the original's in bf16")
-    sequence_pooling: Literal["mean", "mean_bf16"] = Field(description="pooling of single test sequences")
+    pooling: str = Field(
+        description="mean, mean_bf16 (the original's), downstream[:positions], centre:positions, covariance:width"
+    )
+    sequence_pooling: str = Field(description="pooling of single test sequences")
+    reverse_complement: bool = Field(default=False, description="average over both strands")
+    precision: Literal["auto", "bfloat16", "float32_residual", "bfloat16x2", "float32"] = Field(
+        default="auto", description="arithmetic; auto is float32 on a CPU, bfloat16 on a GPU"
+    )
     cast_all_bf16: bool = Field(description="cast poles and filters too, as the original does; CUDA only")
     fp8: bool = Field(description="FP8 input projections; they make a vector depend on its batch")
     store_dtype: Literal["float32", "float16"] = Field(description="type of the stored vectors")
     batch_tokens: int = Field(ge=1, description="bases in one forward pass")
     shard_rows: int = Field(ge=1, description="variants in a shard: what a kill can cost at most")
+
+    @field_validator("pooling", "sequence_pooling")
+    @classmethod
+    def _is_a_pooling(cls, name: str, info: Any) -> str:
+        try:
+            pooling = Pooling.parse(name)
+        except EncoderError as error:
+            raise ValueError(str(error)) from error
+        if info.field_name == "sequence_pooling" and pooling.needs_variant:
+            raise ValueError(
+                "a test sequence has no variant to pool around; allowed: mean, mean_bf16, covariance:N"
+            )
+        return name
+
+    @model_validator(mode="after")
+    def _sequences_fit_pairs(self) -> EncoderSettings:
+        pair, sequence = Pooling.parse(self.pooling), Pooling.parse(self.sequence_pooling)
+        if "covariance" in (pair.kind, sequence.kind) and pair != sequence:
+            raise ValueError("with a covariance, pooling and sequence_pooling must be the same: a head takes both")
+        return self
+
+
+class SweepSettings(_Section):
+    """What the layer sweep compares."""
+
+    layers: tuple[str, ...] = Field(min_length=1, description="blocks, their mlp or mlp.l3")
+    variants: int = Field(ge=2, description="variants in the sample, half of each class")
+
+    @field_validator("layers")
+    @classmethod
+    def _from_one_forward(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        if odd := [layer for layer in layers if not is_paired_layer(layer)]:
+            raise ValueError(
+                f"{odd[0]!r} cannot be had from one forward; allowed: blocks.N, blocks.N.mlp, blocks.N.mlp.l3"
+            )
+        return layers
 
 
 class HeadSettings(_Section):
@@ -108,6 +180,7 @@ class Profile(_Section):
     windows: WindowSettings
     split: SplitSettings
     encoder: EncoderSettings
+    sweep: SweepSettings
     seed: int = Field(ge=0, lt=2**32)
     heads: dict[Literal["v0", "v1", "v2", "v3"], HeadSettings]
     submission: SubmissionSettings
@@ -126,6 +199,17 @@ class Profile(_Section):
         if unknown:
             raise ValueError(f"unknown chromosomes {unknown}; allowed: {', '.join(CHROMOSOMES)}")
         return tuple(chrom for chrom in CHROMOSOMES if chrom in chromosomes)
+
+    @model_validator(mode="after")
+    def _grid_holds_what_is_pooled(self) -> Profile:
+        pooling, reach = Pooling.parse(self.encoder.pooling), self.windows.reach
+        wanted = pooling.positions_from_variant
+        if reach and wanted and wanted > reach:
+            raise ValueError(
+                f"pooling {pooling.name} takes {wanted} positions from the variant on: "
+                f"windows.reach, now {reach}, must not be smaller"
+            )
+        return self
 
     @field_validator("heads")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -55,6 +56,7 @@ def fetch(
     progress: Progress = _LOG.info,
     max_bytes: int | None = None,
     policy: RetryPolicy = DEFAULT_POLICY,
+    headers: Mapping[str, str] | None = None,
 ) -> FetchReport:
     """Bring a file to `dest`, which appears only when it is whole and its checksum holds.
 
@@ -68,6 +70,7 @@ def fetch(
         progress: Receives readable lines every few seconds.
         max_bytes: Refuse larger files.
         policy: Patience with a web server.
+        headers: Sent along; an `Authorization` is not sent to another host that the server redirects to.
 
     Raises:
         OfflineError: A download is needed but `offline` is set.
@@ -83,7 +86,7 @@ def fetch(
     source = local_path(url)
     if source is None:
         part = PartialDownload(dest, url, max_bytes=max_bytes, progress=progress)
-        found = _download(part, url, md5, policy)
+        found = _download(part, url, md5, policy, headers or {})
         resumed_from = part.resumed_from
     else:
         found = _copy(source, dest, md5, max_bytes, progress)
@@ -126,14 +129,22 @@ def read_text(
     return data.decode("utf-8", errors="replace")
 
 
-def _download(part: PartialDownload, url: str, md5: str | None, policy: RetryPolicy) -> str:
+def _download(
+    part: PartialDownload, url: str, md5: str | None, policy: RetryPolicy, headers: Mapping[str, str]
+) -> str:
     """Transfer to the part until its checksum holds, publish it and return the checksum."""
-    get(url, part.receive, headers=part.headers, policy=policy, progress=part.progress)
+
+    def transfer() -> None:
+        get(
+            url, part.receive, headers=lambda: {**headers, **part.headers()}, policy=policy, progress=part.progress
+        )
+
+    transfer()
     found = file_digest(part.data, "md5")
     if md5 and found != md5 and part.resumed_from:
         part.progress(f"{part.dest.name}: the checksum of the continued download differs, starting from scratch")
         part.discard()
-        get(url, part.receive, headers=part.headers, policy=policy, progress=part.progress)
+        transfer()
         found = file_digest(part.data, "md5")
     if md5 and found != md5:
         part.discard()

@@ -1,64 +1,36 @@
 """The embedding store: vectors under content keys, appended in shards, never changed.
 
-A shard is a NumPy file of shape (rows, vectors per key, dimension) and, beside it, a Parquet index with the keys
-and the file's checksum. The vectors are published first and the index last: without a valid index a shard does not
-exist. Shards have unique names, so any number of processes append at once; a key that two of them computed is kept
-twice.
+It is a folder or a URL; `docs/embedding_store.md` says why it is what it is. Any number of processes append at once;
+a key that two of them computed is kept twice.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
-import time
-import uuid
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from glm_assets.errors import FormatError, MissingUpstreamError
-from glm_assets.storage.atomic import atomic_path
-from glm_assets.storage.products import FileRecord
-from glm_assets.storage.vector_files import Vectors, write_vectors
+from glm_assets.errors import FormatError, MissingUpstreamError, StorageError
+from glm_assets.storage.atomic import digest_of
+from glm_assets.storage.mirror import Mirror
+from glm_assets.storage.remote_shards import RemoteShards
+from glm_assets.storage.shards import DamagedShardError, Shard, ShardFolder
+from glm_assets.storage.vector_files import Vectors
 
-_INDEX = ".parquet"
-_VECTORS = ".npy"
-_DAMAGED = ".damaged"
-_RECORD = b"vectors"  # key of the index file's metadata
+__all__ = ["EmbeddingStore", "Vectors"]
+
 _STORED_TYPES = ("float32", "float16")
+_NO_ROWS = pl.DataFrame(schema={"key": pl.Binary, "shard": pl.String, "row": pl.UInt32})
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Shard:
-    """What an index says: the keys (32 bytes each) in the order of the vectors, and the vectors' file."""
-
-    name: str
-    keys: pl.Series
-    vectors: FileRecord
-
-    @classmethod
-    def read(cls, index: Path) -> _Shard:
-        table = pq.read_table(index)
-        record = FileRecord(**json.loads((table.schema.metadata or {})[_RECORD]))
-        return cls(index.stem, pl.Series("key", table["key"].cast(pa.binary())), record)
-
-    def write(self, index: Path) -> None:
-        table = pa.table({"key": self.keys.to_arrow()})
-        table = table.replace_schema_metadata({_RECORD: json.dumps(asdict(self.vectors))})
-        with atomic_path(index) as temporary:
-            pq.write_table(table, temporary, compression="none", use_dictionary=False)
-
-
 class EmbeddingStore:
-    """Vectors by key in one folder.
+    """Vectors by key in one folder, on this machine or on an object store.
 
     Keys are SHA-256 hex digests (64 characters) and are stored as 32 bytes. A key has either two vectors, the
     reference and the difference variant - reference, or one, a sequence's own. The difference is what is stored,
@@ -66,24 +38,37 @@ class EmbeddingStore:
     always stored as float32.
 
     Args:
-        folder: Made on the first append. Several encoders may share it: their keys differ.
+        folder: A path, or a URL that fsspec knows, such as `s3://bucket/embeddings`. Made on the first append.
+            Several encoders and data roots may share it: their keys differ, or what they mean is the same.
         dtype: Type of the pairs appended from now on, `float32` or `float16`; all are read as float32. Vectors that
             are there in a coarser type count as missing.
+        cache: Local folder below which copies of what is read from and written to a URL are kept.
 
     Attributes:
         damaged: Shards set aside so far because their vectors are missing or differ from their checksum.
+
+    Raises:
+        FormatError: The type is none that can be stored.
+        StorageError: The URL is of an unknown kind, or there is no folder for its copies. Every method raises it too
+            when the store cannot be reached, or its disk is full.
     """
 
-    def __init__(self, folder: Path, dtype: str = "float32") -> None:
+    def __init__(self, folder: Path | str, dtype: str = "float32", *, cache: Path | None = None) -> None:
         if dtype not in _STORED_TYPES:
             raise FormatError(
                 f"vectors cannot be stored as {dtype!r}", expected=f"one of {', '.join(_STORED_TYPES)}"
             )
-        self.folder = folder
         self.damaged = 0
+        self._place = _open_place(folder, cache)
         self._dtype = np.dtype(dtype)
         self._judged: set[str] = set()
-        self._rows = pl.DataFrame(schema={"key": pl.Binary, "shard": pl.String, "row": pl.UInt32})
+        self._shards: dict[str, Shard] = {}
+        self._rows = _NO_ROWS
+
+    @property
+    def folder(self) -> Path:
+        """Where files lie on this machine; the copies, if the store is a URL."""
+        return self._place.folder
 
     def missing(self, keys: pl.Series) -> NDArray[np.bool_]:
         """Which keys have no vectors yet, in any process's finished shards.
@@ -106,6 +91,7 @@ class EmbeddingStore:
 
         Raises:
             FormatError: The counts or shapes differ, or a number is beyond the range of the stored type.
+            StorageError: The shard cannot be kept; nothing of it is left, and the store is as it was.
         """
         self._append(keys, (ref, delta), self._dtype)
 
@@ -115,6 +101,10 @@ class EmbeddingStore:
         Args:
             keys: n hex digests.
             vectors: (n, dimension).
+
+        Raises:
+            FormatError: The counts differ.
+            StorageError: The shard cannot be kept; nothing of it is left, and the store is as it was.
         """
         self._append(keys, (vectors,), np.dtype(np.float32))
 
@@ -146,90 +136,115 @@ class EmbeddingStore:
         Returns:
             Number of files removed.
         """
-        removed = 0
-        for path in self.folder.glob("*"):
-            orphan = path.suffix == _VECTORS and not path.with_suffix(_INDEX).exists()
-            if orphan or path.name.startswith("."):
-                with contextlib.suppress(FileNotFoundError):  # its writer has just finished with it
-                    if time.time() - path.stat().st_mtime > min_age_s:
-                        path.unlink()
-                        removed += 1
-        return removed
+        return self._place.sweep(min_age_s)
 
     def _append(self, keys: pl.Series, parts: tuple[Vectors, ...], dtype: np.dtype[np.floating]) -> None:
         if len(keys) != len(parts[0]):
             raise FormatError(f"{len(keys)} keys for {len(parts[0])} vectors", expected="one key for each")
-        digests, name = _as_bytes(keys), uuid.uuid4().hex
-        record = write_vectors(self.folder / (name + _VECTORS), parts, dtype)
-        _Shard(name, digests, record).write(self.folder / (name + _INDEX))
+        self._place.publish(_as_bytes(keys), parts, dtype)
 
     def _locate(self, keys: pl.Series) -> pl.DataFrame:
-        """Shard and row of each key, null where missing, in order."""
+        """Place among the keys (`at`), shard and row of each key, null where missing, in order."""
         self._refresh()
-        wanted = pl.DataFrame({"key": _as_bytes(keys)})
-        return wanted.join(self._rows, on="key", how="left", maintain_order="left")
+        wanted = pl.DataFrame({"key": _as_bytes(keys)}).with_row_index("at")
+        found = self._rows.join(wanted, on="key", how="semi", maintain_order="left")  # few, as a rule
+        places = wanted.join(found, on="key", how="left", maintain_order="left_right")
+        if len(places) == len(wanted):
+            return places
+        return places.unique("at", keep="first", maintain_order=True)  # some keys are in several shards
 
     def _read(self, keys: pl.Series, per_key: int) -> Vectors:
-        places = self._locate(keys)
-        if absent := places["shard"].null_count():
-            raise MissingUpstreamError(
-                f"{absent} of {len(keys)} keys have no vectors in {self.folder}",
-                fix="materialise the embeddings again; only what is missing is computed",
-            )
-        parts = places.with_row_index("at").partition_by("shard")
-        shards = [np.load(self.folder / (part["shard"][0] + _VECTORS), mmap_mode="r") for part in parts]
-        out = np.empty((len(keys), *self._common_shape(shards, per_key)), np.float32)
+        parts, shards = self._open_shards(keys)
+        out = np.empty((len(keys), *_common_shape(shards, per_key)), np.float32)
         for part, vectors in zip(parts, shards, strict=True):
             out[part["at"].to_numpy()] = vectors[part["row"].to_numpy()]
         return out
 
-    @staticmethod
-    def _common_shape(shards: list[NDArray[np.floating]], per_key: int) -> tuple[int, int]:
-        """Vectors per key and dimension, which all the shards must share."""
-        shapes = {vectors.shape[1:] for vectors in shards} or {(per_key, 0)}
-        if len(shapes) > 1:
-            raise FormatError(
-                f"the keys belong to vectors of different shapes, {sorted(shapes)}",
-                expected="keys of one encoder and one kind",
-            )
-        found, dimension = shapes.pop()
-        if found != per_key:
-            raise FormatError(
-                f"the keys have {found} vectors each", expected=f"{per_key}: pairs have two, sequences one"
-            )
-        return per_key, dimension
+    def _open_shards(self, keys: pl.Series) -> tuple[list[pl.DataFrame], list[NDArray[np.floating]]]:
+        """Places of the keys by shard (`at` in the keys, `row` in the shard), and these shards' vectors."""
+        while True:
+            places = self._locate(keys)
+            if absent := places["shard"].null_count():
+                raise MissingUpstreamError(
+                    f"{absent} of {len(keys)} keys have no vectors in {self._place.place}",
+                    fix="materialise the embeddings again; only what is missing is computed",
+                )
+            parts = places.partition_by("shard")
+            try:
+                files = [self._place.vectors(self._shards[part["shard"][0]]) for part in parts]
+            except DamagedShardError as error:  # seen only now; another shard may have the keys
+                self._set_aside(error)
+                continue
+            return parts, [np.load(file, mmap_mode="r") for file in files]
 
     def _refresh(self) -> None:
-        """Take in the shards that appeared since the last look, and set damaged ones aside."""
-        fresh = []
-        for index in sorted(self.folder.glob(f"[!.]*{_INDEX}")):
-            if index.stem in self._judged:
-                continue
-            self._judged.add(index.stem)
-            if (shard := self._open(index)) and self._is_fine_enough(shard):
-                rows = pl.int_range(pl.len(), dtype=pl.UInt32)
-                fresh.append(pl.DataFrame({"key": shard.keys}).with_columns(shard=pl.lit(shard.name), row=rows))
-        if fresh:
-            self._rows = pl.concat([self._rows, *fresh]).unique("key", keep="first", maintain_order=True)
+        """Take in the shards that appeared since the last look, forget those that went, set damaged ones aside."""
+        names = self._place.names()
+        self._forget(self._shards.keys() - set(names))
+        new = [name for name in names if name not in self._judged]
+        self._place.prepare(new)
+        fresh = [rows for name in new if (rows := self._take_in(name)) is not None]
+        self._rows = pl.concat([self._rows, *fresh])
 
-    def _is_fine_enough(self, shard: _Shard) -> bool:
-        return np.load(self.folder / (shard.name + _VECTORS), mmap_mode="r").dtype.itemsize >= self._dtype.itemsize
-
-    def _open(self, index: Path) -> _Shard | None:
+    def _take_in(self, name: str) -> pl.DataFrame | None:
+        """The rows of a new shard, unless it is damaged or too coarse."""
+        self._judged.add(name)
         try:
-            shard = _Shard.read(index)
-            if shard.vectors.holds(index.with_suffix(_VECTORS)):
-                return shard
-            reason = "the vectors are missing or differ from their checksum"
-        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-            reason = f"the index cannot be read: {error}"
+            shard = self._place.open(name)
+        except DamagedShardError as error:
+            self._set_aside(error)
+            return None
+        if np.dtype(shard.vectors.dtype).itemsize < self._dtype.itemsize:
+            return None
+        self._shards[name] = shard
+        rows = pl.int_range(pl.len(), dtype=pl.UInt32)
+        return pl.DataFrame({"key": shard.keys}).with_columns(shard=pl.lit(name), row=rows)
+
+    def _set_aside(self, error: DamagedShardError) -> None:
         self.damaged += 1
-        _log.warning("shard %s is set aside and will be computed again: %s", index, reason)
-        for path in (index, index.with_suffix(_VECTORS)):
-            # Another process may do the same, and a reader may not be allowed to.
-            with contextlib.suppress(FileNotFoundError, PermissionError):
-                path.replace(path.with_name(path.name + _DAMAGED))
-        return None
+        _log.warning(
+            "shard %s of %s is set aside and will be computed again: %s",
+            error.name,
+            self._place.place,
+            error.reason,
+        )
+        self._place.set_aside(error.name)
+        self._forget({error.name})
+
+    def _forget(self, names: set[str]) -> None:
+        for name in names:
+            self._shards.pop(name, None)
+        if names:
+            self._rows = self._rows.filter(~pl.col("shard").is_in(list(names)))
+
+
+def _open_place(folder: Path | str, cache: Path | None) -> ShardFolder:
+    if isinstance(folder, Path):
+        return ShardFolder(folder)
+    if "://" not in folder:
+        return ShardFolder(Path(folder).expanduser().resolve())
+    if urlsplit(folder).scheme == "file":
+        return ShardFolder(Path(unquote(urlsplit(folder).path)))
+    mirror = Mirror(folder)
+    if cache is None:
+        raise StorageError(f"{mirror.url} needs a local folder for copies", fix="set GLM_LOCAL_DIR")
+    return RemoteShards(mirror, cache.expanduser().resolve() / f"embeddings-{digest_of(folder)[:16]}")
+
+
+def _common_shape(shards: list[NDArray[np.floating]], per_key: int) -> tuple[int, int]:
+    """Vectors per key and dimension, which all the shards must share."""
+    shapes = {vectors.shape[1:] for vectors in shards} or {(per_key, 0)}
+    if len(shapes) > 1:
+        raise FormatError(
+            f"the keys belong to vectors of different shapes, {sorted(shapes)}",
+            expected="keys of one encoder and one kind",
+        )
+    found, dimension = shapes.pop()
+    if found != per_key:
+        raise FormatError(
+            f"the keys have {found} vectors each", expected=f"{per_key}: pairs have two, sequences one"
+        )
+    return per_key, dimension
 
 
 def _as_bytes(keys: pl.Series) -> pl.Series:

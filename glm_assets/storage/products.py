@@ -188,7 +188,7 @@ class Product:
             files=files,
             facts=json.loads(json.dumps(facts)),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=_library_versions(),
+            versions=library_versions(),
         )
         write_json(work / MANIFEST, manifest.to_json())
         return manifest
@@ -229,7 +229,8 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _library_versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that can change what is computed, as far as they are installed."""
     found = {}
     for name in _RECORDED_VERSIONS:
         try:

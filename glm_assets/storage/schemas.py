@@ -94,6 +94,25 @@ VARIANT_EMBEDDINGS = Table(
     (*_KEY, Column("key", _STR, "SHA-256 over encoder fingerprint, window recipe, windows, offset and lengths")),
 )
 
+LAYER_SWEEP = Table(
+    "layer_sweep",
+    "One row per layer: how well it tells the variants of a sample apart.",
+    (
+        Column("layer", _STR, "submodule whose output is pooled"),
+        Column("variants", _I64, "variants of train and val in the sample"),
+        Column("probe_variants", _I64, "those of val, which judge the ridge regression"),
+        Column(
+            "auroc_distance", _F64, "AUROC of the cosine distance over the sample; null where a class is absent"
+        ),
+        Column(
+            "auroc_probe", _F64, "AUROC over val of a ridge regression on the differences of train; null likewise"
+        ),
+        Column(
+            "relative_delta_median", _F64, "median length of the difference, as a share of the reference vector's"
+        ),
+    ),
+)
+
 SPLIT_AUDIT = Table(
     "split_audit",
     "One row per chromosome and held-out split: how far its windows overlap windows of train.",
@@ -134,6 +153,7 @@ PUBLISHED = (
     VARIANT_WINDOWS,
     SPLIT_AUDIT,
     VARIANT_EMBEDDINGS,
+    LAYER_SWEEP,
     TEST_SEQUENCES,
     TEST_EMBEDDINGS,
 )

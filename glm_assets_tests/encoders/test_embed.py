@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from glm_assets.encoders.base import Encoder, EncoderSpec
-from glm_assets.encoders.embed import embed_sequences, embed_variants, read_vectors, window_matrix
+from glm_assets.encoders.embed import InProcess, embed_sequences, embed_variants, read_vectors, window_matrix
 from glm_assets.errors import FormatError
 from glm_assets.storage.embeddings import EmbeddingStore
 from glm_assets_tests.encoders.conftest import random_windows, text, variant_frame
@@ -49,7 +49,7 @@ class CountingEncoder(Encoder):
 
 def run(windows, encoder, store, **options):
     options = {"shard_rows": 4, "progress": lambda line: None} | options
-    return embed_variants(windows, encoder, store, RECIPE, **options)
+    return embed_variants(windows, encoder.spec, InProcess(lambda: encoder, store), store, RECIPE, **options)
 
 
 def assert_equal_to_direct(windows, index, store):
@@ -99,7 +99,8 @@ def test_another_encoder_or_recipe_shares_nothing(tmp_path):
     assert run(variant_frame(2), CountingEncoder(revision="1" * 64), store)[1].cache_hits == 0
     other = embed_variants(
         variant_frame(2),
-        CountingEncoder(),
+        CountingEncoder().spec,
+        InProcess(CountingEncoder, store),
         store,
         RECIPE | {"anchor": 63},
         shard_rows=4,
@@ -160,12 +161,17 @@ def test_sequences_of_any_length_are_embedded_once_and_keyed_in_order(tmp_path):
     ]
     sequences = pl.Series("seq", [*texts, texts[1]])
     store, encoder = EmbeddingStore(tmp_path), CountingEncoder()
-    keys, report = embed_sequences(sequences, encoder, store, shard_rows=2, progress=lambda line: None)
+    engine = InProcess(lambda: encoder, store)
+    keys, report = embed_sequences(
+        sequences, encoder.spec, engine, store, shard_rows=2, progress=lambda line: None
+    )
     assert (report.rows, report.cache_hits, report.windows_computed) == (6, 0, 5)
     assert report.tokens_computed == 128 + 3 + 50 + 128 + 50
     alone = np.concatenate([CountingEncoder().embed(window_matrix(pl.Series([one]))) for one in sequences])
     assert np.array_equal(store.read_sequences(keys), alone)
-    again, report = embed_sequences(sequences, encoder, store, shard_rows=2, progress=lambda line: None)
+    again, report = embed_sequences(
+        sequences, encoder.spec, engine, store, shard_rows=2, progress=lambda line: None
+    )
     assert again.equals(keys)
     assert (report.cache_hits, report.windows_computed) == (6, 0)
 
@@ -191,14 +197,15 @@ def test_the_demo_encoder_embeds_variants_through_the_loop(tmp_path, encoder):
 KILLABLE = """
 import sys, time
 from pathlib import Path
-from glm_assets.encoders.embed import embed_variants
+from glm_assets.encoders.embed import InProcess, embed_variants
 from glm_assets.encoders.registry import encoder_spec, make_encoder
 from glm_assets.storage.embeddings import EmbeddingStore
 from glm_assets_tests.encoders.conftest import LAYER, variant_frame
 spec = encoder_spec("demo", revision="0", layer=LAYER, device="cpu")
 encoder = make_encoder(spec, weights=Path(sys.argv[1]), device="cpu")
 store = EmbeddingStore(Path(sys.argv[2]))
-report = embed_variants(variant_frame(120), encoder, store, {}, shard_rows=8, progress=lambda line: None)[1]
+engine = InProcess(lambda: encoder, store)
+report = embed_variants(variant_frame(120), spec, engine, store, {}, shard_rows=8, progress=lambda line: None)[1]
 print(report.cache_hits, report.windows_computed)
 """
 

@@ -14,10 +14,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("vortex")
 
+from glm_assets.encoders import evo2, evo2_hook  # noqa: E402
 from glm_assets.encoders.demo import make_demo_checkpoint  # noqa: E402
 from glm_assets.encoders.evo2 import Evo2Encoder, build_model  # noqa: E402
 from glm_assets.encoders.evo2_config import model_config  # noqa: E402
-from glm_assets.encoders.pooling import find_pooling  # noqa: E402
+from glm_assets.encoders.pooling import Pooling  # noqa: E402
+from glm_assets.encoders.reduction import pool_outputs  # noqa: E402
 from glm_assets.encoders.registry import encoder_spec, make_encoder  # noqa: E402
 from glm_assets.errors import EncoderError  # noqa: E402
 from glm_assets_tests.encoders.conftest import LAYER, random_windows  # noqa: E402
@@ -53,8 +55,12 @@ def test_early_exit_gives_exactly_the_full_models_hook_output(full_model, layer)
     windows = random_windows(3)
     spec = encoder_spec("demo", revision="0" * 64, layer=layer, device="cpu")
     encoder = make_encoder(spec, weights=path, device="cpu")
-    expected = find_pooling("mean")(hooked_output(model, windows, layer)).numpy()
-    assert np.array_equal(encoder.embed(windows), expected)
+    expected = pool_outputs(Pooling("mean"), hooked_output(model, windows, layer)).numpy()
+    found = encoder.embed(windows)
+    if encoder.spec.extras["pairs"] == "two_forwards":
+        assert np.array_equal(found, expected)
+    else:  # pooled before the last projection
+        assert np.linalg.norm(found - expected) <= 1e-6 * np.linalg.norm(expected)
     assert encoder.spec.dimension == expected.shape[1]
 
 
@@ -110,7 +116,8 @@ def test_the_same_window_twice_is_no_difference_at_all(encoder):
 
 
 def test_pooling_is_float32_and_the_originals_is_coarser(spec, weights, encoder):
-    coarse = make_encoder(replace(spec, pooling="mean_bf16"), weights=weights, device="cpu")
+    original = encoder_spec("demo", revision="0", layer=LAYER, pooling="mean_bf16", device="cpu")
+    coarse = make_encoder(original, weights=weights, device="cpu")
     windows = random_windows(4)
     fine, rounded = encoder.embed(windows), coarse.embed(windows)
     assert fine.dtype == rounded.dtype == np.float32
@@ -119,19 +126,28 @@ def test_pooling_is_float32_and_the_originals_is_coarser(spec, weights, encoder)
     assert np.abs(fine - rounded).max() < 0.05
 
 
-def test_pooling_is_not_under_the_models_autocast(spec, weights):
+def test_pooling_is_not_under_the_models_autocast(weights, monkeypatch):
     """On a GPU autocast would sum bfloat16 in float32, and `mean_bf16` would not be the original's."""
-    encoder = Evo2Encoder(spec, weights=weights, device="cpu")
-    under_autocast = []
+    original = encoder_spec("demo", revision="0", layer=LAYER, pooling="mean_bf16", device="cpu")
+    encoder = Evo2Encoder(original, weights=weights, device="cpu")
+    casts = lambda hook: torch.autocast("cpu", dtype=torch.bfloat16)  # noqa: E731
+    monkeypatch.setattr(evo2_hook.LayerHook, "_original_casts", casts)
+    seen = []
+    encoder._model.get_submodule(LAYER).register_forward_hook(
+        lambda module, inputs, out: seen.append(torch.is_autocast_enabled("cpu"))
+    )
+    pool = evo2_hook.pool_outputs
 
-    def pool(hidden):
-        under_autocast.append(torch.is_autocast_enabled("cpu"))
-        return hidden.float().mean(dim=1)
+    def watched(*arguments):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return pool(*arguments)
 
-    encoder._pool = pool
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        encoder.embed(random_windows(1))
-    assert under_autocast == [False]
+    for module in (evo2, evo2_hook):
+        monkeypatch.setattr(module, "pool_outputs", watched)
+    windows = random_windows(1)
+    encoder.embed(windows)
+    encoder.embed_pairs(windows, windows, np.full(1, 64))
+    assert seen == [True, False, True, True, False, False]
 
 
 def test_poles_and_residues_are_float32_and_not_rounded(encoder, weights):
@@ -155,8 +171,9 @@ def test_a_submodule_that_a_block_lacks_is_an_error_that_lists_what_it_has(spec,
         ("blocks.3.inner_mha_cls.inner_cross_attn", "takes no part"),
     ],
 )
-def test_a_submodule_that_has_no_vector_for_each_position_is_an_error(spec, weights, layer, reason):
-    encoder = make_encoder(replace(spec, layer=layer), weights=weights, device="cpu")
+def test_a_submodule_that_has_no_vector_for_each_position_is_an_error(weights, layer, reason):
+    hooked = encoder_spec("demo", revision="0", layer=layer, device="cpu")
+    encoder = make_encoder(hooked, weights=weights, device="cpu")
     with pytest.raises(EncoderError, match=rf"{layer}.*{reason}"):
         encoder.embed(random_windows(1))
 

@@ -13,9 +13,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("vortex")
 
-from glm_assets.encoders.embed import embed_variants  # noqa: E402
+from glm_assets.encoders.embed import InProcess, embed_variants  # noqa: E402
 from glm_assets.encoders.evo2 import Evo2Encoder  # noqa: E402
-from glm_assets.encoders.evo2_pairs import PairBatch, embed_pair_batch, next_batch, pair_method  # noqa: E402
+from glm_assets.encoders.evo2_blocks import Arithmetic  # noqa: E402
+from glm_assets.encoders.evo2_pairs import embed_pair_batch  # noqa: E402
+from glm_assets.encoders.evo2_plan import PairBatch, next_batch, pair_method  # noqa: E402
+from glm_assets.encoders.pooling import Pooling  # noqa: E402
 from glm_assets.encoders.registry import encoder_spec, make_encoder  # noqa: E402
 from glm_assets.errors import EncoderError  # noqa: E402
 from glm_assets.storage.embeddings import EmbeddingStore  # noqa: E402
@@ -24,6 +27,7 @@ from glm_assets_tests.encoders.conftest import LAYER, LETTERS, random_windows, v
 LENGTH = 128
 AGAINST_VTX = 1e-5
 BETWEEN_BATCHES = 2e-6
+MEAN = Pooling("mean")
 
 
 def other_base(base):
@@ -78,7 +82,7 @@ def test_a_pair_is_two_independent_forwards_wherever_the_variant_is(encoder, cha
     places = [0, 1, 2, 6, 63, 64, 100, LENGTH - 2, LENGTH - 1]
     ref = random_windows(len(places))
     var = np.stack([change(window, at) for window, at in zip(ref, places, strict=True)])
-    assert PairBatch.of(ref, var).first.tolist() == places
+    assert PairBatch.of(ref, var, np.array(places), MEAN).first.tolist() == places
     assert_equal_to_vtx(encoder, ref, var)
 
 
@@ -209,7 +213,9 @@ def test_each_distinct_token_is_computed_once_and_counted(spec, weights):
     places = [0, 1, 64, 127, 100]
     var = np.stack([snv(window, at) for window, at in zip(ref, places, strict=True)])
     seen = []
-    encoder._model.blocks[0].mlp.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[1]))
+    encoder._model.blocks[0].mlp.l1.register_forward_pre_hook(
+        lambda module, inputs: seen.append(inputs[0].shape[1])
+    )
     encoder.embed_pairs(ref, var, np.array(places))
     expected = 3 * LENGTH + sum(LENGTH - at for at in places)
     assert sum(seen) == expected
@@ -221,9 +227,11 @@ def test_each_distinct_token_is_computed_once_and_counted(spec, weights):
 def test_a_report_counts_only_the_suffixes_of_variants(tmp_path, spec, weights):
     encoder = make_encoder(spec, weights=weights, device="cpu")
     store = EmbeddingStore(tmp_path)
-    _, report = embed_variants(variant_frame(5), encoder, store, {}, shard_rows=4, progress=lambda line: None)
+    engine = InProcess(lambda: encoder, store)
+    options = {"shard_rows": 4, "progress": lambda line: None}
+    _, report = embed_variants(variant_frame(5), spec, engine, store, {}, **options)
     assert (report.windows_computed, report.tokens_computed) == (5 + 10, 5 * LENGTH + 10 * LENGTH // 2)
-    _, report = embed_variants(variant_frame(5), encoder, store, {}, shard_rows=4, progress=lambda line: None)
+    _, report = embed_variants(variant_frame(5), spec, engine, store, {}, **options)
     assert (report.windows_computed, report.tokens_computed) == (0, 0)
 
 
@@ -241,16 +249,21 @@ def test_a_report_counts_only_the_suffixes_of_variants(tmp_path, spec, weights):
     ],
 )
 def test_a_batch_holds_what_fits_and_keeps_the_variants_of_a_window_together(reference, windows, count):
-    assert next_batch(np.array(reference), windows) == count
+    assert next_batch(np.array(reference), 128, 128, windows * 128) == count
+
+
+def test_a_batch_of_few_tokens_a_variant_holds_many_variants_of_a_window():
+    assert next_batch(np.zeros(1000, int), 1024, 128, 32_768) == (32_768 - 1024) // 128
+    assert next_batch(np.repeat([0, 1], 150), 1024, 128, 32_768) == 150
 
 
 class _SmallGpu(Evo2Encoder):
     """Runs out of memory with more than two pairs."""
 
-    def _forward_pairs(self, batch):
+    def _forward_pairs(self, layers, batch):
         if len(batch.var) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return super()._forward_pairs(batch)
+        return super()._forward_pairs(layers, batch)
 
 
 def test_out_of_memory_halves_the_batch_and_changes_no_vector(spec, weights, encoder):
@@ -264,7 +277,7 @@ def test_out_of_memory_halves_the_batch_and_changes_no_vector(spec, weights, enc
 
 def test_a_pair_that_does_not_fit_is_an_error(spec, weights):
     class Tiny(Evo2Encoder):
-        def _forward_pairs(self, batch):
+        def _forward_pairs(self, layers, batch):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     ref = random_windows(2)
@@ -287,6 +300,11 @@ def test_windows_of_a_pair_that_differ_in_length_are_an_error_that_names_it(enco
         (LAYER, "mean", False, "shared_prefix"),
         ("blocks.25", "mean", False, "shared_prefix"),
         ("blocks.25.mlp", "mean", False, "shared_prefix"),
+        (LAYER, "downstream", False, "shared_prefix"),
+        (LAYER, "downstream:128", False, "downstream_only"),
+        ("blocks.6.projections", "downstream:128", False, "two_forwards"),
+        (LAYER, "centre:64", False, "shared_prefix"),
+        (LAYER, "covariance:64", False, "shared_prefix"),
         (LAYER, "mean_bf16", False, "two_forwards"),
         (LAYER, "mean", True, "two_forwards"),
         ("blocks.25.mlp.l1", "mean", False, "two_forwards"),
@@ -294,8 +312,8 @@ def test_windows_of_a_pair_that_differ_in_length_are_an_error_that_names_it(enco
     ],
 )
 def test_the_specification_says_how_pairs_are_computed(layer, pooling, cast, method):
-    assert pair_method(layer, pooling, cast_all_bf16=cast, fp8=False) == method
-    assert pair_method(layer, pooling, cast_all_bf16=cast, fp8=True) == "two_forwards"
+    assert pair_method(layer, Pooling.parse(pooling), cast_all_bf16=cast, fp8=False) == method
+    assert pair_method(layer, Pooling.parse(pooling), cast_all_bf16=cast, fp8=True) == "two_forwards"
     spec = encoder_spec("demo", revision="0", layer=layer, pooling=pooling, device="cpu")
     assert spec.extras["pairs"] == (method if not cast else "shared_prefix")  # the casts are a GPU's
 
@@ -323,10 +341,10 @@ def test_bfloat16_activations_are_pooled_and_projected_in_float32(spec, weights,
             block.projections.bfloat16()
     model.to_bfloat16_except_pr_lc()
     ref = random_windows(2)
-    batch = PairBatch.of(ref, np.stack([snv(window, 64) for window in ref]))
+    batch = PairBatch.of(ref, np.stack([snv(window, 64) for window in ref]), np.full(2, 64), MEAN)
     with torch.inference_mode():
-        vectors, delta = embed_pair_batch(model, layer, batch)
-        expected, expected_delta = embed_pair_batch(encoder._model, layer, batch)
+        ((vectors, delta),) = embed_pair_batch(model, [layer], batch, MEAN, Arithmetic())
+        ((expected, expected_delta),) = embed_pair_batch(encoder._model, [layer], batch, MEAN, Arithmetic())
     assert vectors.dtype == delta.dtype == torch.float32
     assert not torch.equal(vectors, vectors.bfloat16().float())
     assert (vectors - expected).norm() < 0.1 * expected.norm()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -10,59 +11,20 @@ import sys
 import numpy as np
 import pytest
 
-from glm_assets.encoders.huggingface import LAST
+from glm_assets.encoders.huggingface import LAST, hf_spec
 from glm_assets.encoders.registry import encoder_spec, make_encoder
 from glm_assets.encoders.weights import resolve_weights
-from glm_assets.errors import EncoderError
+from glm_assets.errors import EncoderError, IntegrityError
 from glm_assets_tests.encoders.conftest import random_windows, text
+from glm_assets_tests.encoders.tiny_models import divide, save_bert, save_esm
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-
-SPECIAL = ["<unk>", "<pad>", "<mask>", "<cls>", "<eos>"]
-SIX = ["".join(letters) for letters in itertools.product("ACGT", repeat=6)]
-SIZES = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
 
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-
-
-def save_esm(folder):
-    """As the Nucleotide Transformer: 6-mers, then single bases, a cls token in front."""
-    folder.mkdir()
-    tokens = [*SPECIAL, *SIX, *"ATCGN"]
-    (folder / "vocab.txt").write_text("\n".join(tokens))
-    transformers.EsmTokenizer(str(folder / "vocab.txt"), eos_token=None).save_pretrained(folder)
-    config = transformers.EsmConfig(
-        vocab_size=len(tokens),
-        pad_token_id=1,
-        mask_token_id=2,
-        max_position_embeddings=66,
-        token_dropout=False,
-        **SIZES,
-    )
-    torch.manual_seed(0)
-    transformers.EsmModel(config, add_pooling_layer=False).save_pretrained(folder)
-    return folder
-
-
-def save_bert(folder):
-    """Single characters between [CLS] and [SEP]; N is unknown."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
-
-    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"ACGT"]
-    core = Tokenizer(models.WordLevel({token: index for index, token in enumerate(names)}, unk_token="[UNK]"))
-    core.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-    core.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 2), ("[SEP]", 3)])
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=core, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]"
-    ).save_pretrained(folder)
-    torch.manual_seed(1)
-    config = transformers.BertConfig(vocab_size=len(names), max_position_embeddings=64, **SIZES)
-    transformers.BertModel(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module", params=[save_esm, save_bert])
@@ -73,6 +35,11 @@ def folder(request, tmp_path_factory):
 @pytest.fixture
 def copy(folder, tmp_path):
     return shutil.copytree(folder, tmp_path / "copy")
+
+
+def resolve(name, folder, **options):
+    options = {"local_file": None, "offline": True, "progress": lambda _line: None} | options
+    return resolve_weights(name, folder=folder, **options)
 
 
 def spec_of(folder, layer=LAST, **options):
@@ -140,11 +107,38 @@ def test_the_specification_follows_from_the_folder_and_not_from_its_place(folder
 
 
 def test_a_folder_is_resolved_to_its_weights_without_a_network(folder, tmp_path):
-    found = resolve_weights(
-        f"hf:{folder}", local_file=None, folder=tmp_path, offline=True, progress=lambda _line: None
-    )
+    found = resolve(f"hf:{folder}", tmp_path)
     assert found.path == folder / "model.safetensors"
-    assert len(found.sha256) == 64
+    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
+
+
+def test_divided_weights_give_the_same_vectors_and_are_known_by_all_their_files(copy, tmp_path):
+    windows = random_windows(3, 36)
+    expected = load(copy).embed(windows)
+    index = divide(copy)
+    parts = sorted(copy.glob("model-*.safetensors"))
+    assert len(parts) > 2
+    found = resolve(f"hf:{copy}", tmp_path)
+    assert found.path == index
+    assert found.size == index.stat().st_size + sum(part.stat().st_size for part in parts)
+    vectors = make_encoder(spec_of(copy), weights=found.path, device="cpu").embed(windows)
+    np.testing.assert_array_equal(vectors, expected)
+
+    content = parts[1].read_bytes()
+    parts[1].write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert resolve(f"hf:{copy}", tmp_path).sha256 != found.sha256
+    with pytest.raises(IntegrityError, match=found.sha256):
+        resolve(f"hf:{copy}", tmp_path, expected_sha256=found.sha256)
+    parts[1].unlink()
+    with pytest.raises(EncoderError, match=f"has no {parts[1].name}"):
+        resolve(f"hf:{copy}", tmp_path)
+
+
+def test_an_index_that_names_files_elsewhere_is_refused(copy, tmp_path):
+    index = divide(copy)
+    index.write_text(json.dumps({"weight_map": {"a": "../other/model.safetensors"}}))
+    with pytest.raises(EncoderError, match="no index of weights beside it"):
+        resolve(f"hf:{copy}", tmp_path)
 
 
 def test_pickled_weights_are_refused(copy):
@@ -153,11 +147,33 @@ def test_pickled_weights_are_refused(copy):
         spec_of(copy)
 
 
-def test_a_repository_that_is_not_here_is_refused_with_the_way_to_get_it(tmp_path):
-    with pytest.raises(EncoderError, match=r"no folder some/repo.*hf download"):
-        resolve_weights(
-            "hf:some/repo", local_file=None, folder=tmp_path, offline=True, progress=lambda _line: None
-        )
+@pytest.mark.parametrize(
+    ("file", "key", "code"),
+    [
+        ("config.json", "AutoModelForMaskedLM", "modeling_esm.EsmForMaskedLM"),
+        ("config.json", "AutoConfig", "esm_config.EsmConfig"),
+        ("tokenizer_config.json", "AutoTokenizer", ["tokenization.DnaTokenizer", None]),
+    ],
+)
+def test_a_model_that_needs_code_of_its_repository_is_refused_and_the_code_not_run(
+    copy, tmp_path, file, key, code
+):
+    values = json.loads((copy / file).read_text())
+    (copy / file).write_text(json.dumps(values | {"auto_map": {key: code}}))
+    for name in ("modeling_esm.py", "esm_config.py", "tokenization.py"):
+        (copy / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    name = code if isinstance(code, str) else code[0]
+    with pytest.raises(EncoderError, match=rf"needs Python code of its repository .*{name}.*auto_map"):
+        spec_of(copy)
+    with pytest.raises(EncoderError, match="never run"):
+        resolve(f"hf:{copy}", tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_neither_a_folder_nor_a_repository_is_refused_with_the_way_to_get_one(tmp_path):
+    for name in (f"hf:{tmp_path}/absent", "hf:./some/repo", "hf:plain"):
+        with pytest.raises(EncoderError, match=r"there is no folder .*hf download"):
+            resolve(name, tmp_path, offline=False)
 
 
 @pytest.mark.parametrize("layer", ["hidden_states.4", "hidden_states.-1", "hidden_states.", "blocks.25"])
@@ -166,10 +182,47 @@ def test_an_unknown_layer_is_refused_by_name(folder, layer):
         spec_of(folder, layer)
 
 
+@pytest.mark.parametrize("pooling", ["mean_bf16", "downstream", "centre:8", "covariance:4"])
+def test_poolings_over_bases_are_refused_with_the_reason(folder, pooling):
+    with pytest.raises(EncoderError, match=rf"{pooling}'.*tokens are not single bases.*Expected: mean"):
+        spec_of(folder, pooling=pooling)
+
+
 def test_options_that_are_not_offered_are_refused(folder):
-    for options in ({"pooling": "mean_bf16"}, {"fp8": True}, {"cast_all_bf16": True}):
-        with pytest.raises(EncoderError, match="pooling mean, fp8 false"):
+    for options in ({"fp8": True}, {"cast_all_bf16": True}):
+        with pytest.raises(EncoderError, match="fp8 false"):
             spec_of(folder, **options)
+
+
+@pytest.mark.parametrize("precision", ["float32_residual", "float16", ""])
+def test_an_unknown_precision_is_refused(folder, precision):
+    with pytest.raises(EncoderError, match=f"{precision!r}.*auto, float32 or bfloat16"):
+        spec_of(folder, precision=precision)
+
+
+def test_the_precision_is_the_devices_unless_it_is_stated(folder):
+    def dtype(device, precision):
+        options = {"revision": "0", "layer": LAST, "pooling": "mean", "device": device}
+        return hf_spec(f"hf:{folder}", precision=precision, **options).dtype
+
+    assert [dtype("cpu", "auto"), dtype("cuda:0", "auto")] == ["float32", "bfloat16"]
+    assert [dtype("cpu", "bfloat16"), dtype("cuda:0", "float32")] == ["bfloat16", "float32"]
+
+
+def test_bfloat16_on_a_cpu_computes_in_it(folder):
+    windows = random_windows(4, 36)
+    spec = spec_of(folder, precision="bfloat16")
+    assert spec.fingerprint != spec_of(folder).fingerprint
+    coarse = make_encoder(spec, weights=folder / "model.safetensors", device="cpu").embed(windows)
+    exact = load(folder).embed(windows)
+    assert np.isfinite(coarse).all()
+    assert 1e-4 < np.abs(coarse - exact).max() / np.abs(exact).max() < 0.05
+
+
+def test_both_strands_are_part_of_the_specification(folder):
+    both = spec_of(folder, reverse_complement=True)
+    assert both.reverse_complement
+    assert both.fingerprint != spec_of(folder).fingerprint
 
 
 def test_too_long_a_sequence_is_refused_by_name(folder):
@@ -190,6 +243,31 @@ def test_weights_that_lack_a_tensor_are_refused_instead_of_filled_with_random_nu
     save_file(tensors, copy / "model.safetensors", {"format": "pt"})
     with pytest.raises(EncoderError, match="lack 1 tensors"):
         load(copy)
+
+
+@pytest.mark.parametrize("positions", ["absolute", "rotary"])
+def test_a_language_model_is_read_as_it_is_published_with_its_head_and_without_what_is_not_used(
+    tmp_path, positions
+):
+    from safetensors.torch import load_file, save_file
+
+    folder = save_esm(tmp_path / "lm")
+    config = transformers.AutoConfig.from_pretrained(folder)
+    config.position_embedding_type = positions
+    torch.manual_seed(2)
+    model = transformers.EsmForMaskedLM(config).eval()
+    model.save_pretrained(folder)
+    tensors = load_file(folder / "model.safetensors")
+    kept = {key: value for key, value in tensors.items() if "contact_head" not in key and "inv_freq" not in key}
+    assert len(kept) < len(tensors)
+    assert any(key.startswith("lm_head") for key in kept)
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+
+    [window] = random_windows(1, 36)
+    tokens = transformers.AutoTokenizer.from_pretrained(folder)(text(window), return_tensors="pt")
+    with torch.no_grad():
+        hidden = model.esm(**tokens).last_hidden_state[0, 1:]
+    np.testing.assert_allclose(load(folder).embed(window[None])[0], hidden.mean(dim=0), rtol=1e-5, atol=1e-6)
 
 
 def test_describing_an_encoder_loads_neither_torch_nor_transformers(folder):

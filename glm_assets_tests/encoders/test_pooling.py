@@ -1,36 +1,47 @@
-"""Poolings against NumPy."""
+"""Which positions poolings take, against the words that name them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from glm_assets.encoders.pooling import Pooling
+from glm_assets.errors import EncoderError
 
-from glm_assets.encoders.pooling import POOLINGS, find_pooling, mean, mean_bf16  # noqa: E402
-from glm_assets.errors import EncoderError  # noqa: E402
-
-
-def activations(length: int = 1000):
-    return torch.from_numpy(np.random.default_rng(0).normal(1, 1, (2, length, 3)).astype(np.float32)).bfloat16()
+OFFSETS = np.array([0, 3, 50, 99])
 
 
-def test_mean_of_bfloat16_activations_is_taken_in_float32():
-    hidden = activations()
-    expected = hidden.double().mean(dim=1)
-    assert mean(hidden).dtype == torch.float32
-    assert (mean(hidden) - expected).abs().max() < 1e-6
-    assert (mean_bf16(hidden) - expected).abs().max() > 1e-4
+@pytest.mark.parametrize(
+    ("name", "spans"),
+    [
+        ("mean", [(0, 100)] * 4),
+        ("mean_bf16", [(0, 100)] * 4),
+        ("downstream", [(0, 100), (3, 100), (50, 100), (99, 100)]),
+        ("downstream:16", [(0, 16), (3, 19), (50, 66), (99, 100)]),
+        ("centre:10", [(0, 5), (0, 8), (45, 55), (94, 100)]),
+        ("centre:5", [(0, 3), (1, 6), (48, 53), (97, 100)]),
+        ("covariance:4", [(0, 100), (3, 100), (50, 100), (99, 100)]),
+    ],
+)
+def test_positions_are_those_that_the_name_says_as_far_as_the_window_reaches(name, spans):
+    pooling = Pooling.parse(name)
+    assert pooling.name == name
+    assert list(zip(*(bound.tolist() for bound in pooling.span(OFFSETS, 100)), strict=True)) == spans
 
 
-def test_mean_bf16_rounds_sum_length_and_quotient_as_the_original_does():
-    hidden = activations(257)
-    mask = torch.ones(2, 257, 1, dtype=torch.bfloat16)
-    original = ((hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).float()
-    assert torch.equal(mean_bf16(hidden), original)
-    assert mask.sum(dim=1)[0].item() == 256
+def test_a_covariance_has_a_number_for_each_pair_of_directions():
+    assert Pooling.parse("covariance:64").dimension(4096) == 64 * 65 // 2
+    assert Pooling.parse("downstream:64").dimension(4096) == 4096
 
 
-def test_an_unknown_pooling_is_an_error_that_lists_the_known():
-    with pytest.raises(EncoderError, match=rf"'max'.*{', '.join(POOLINGS)}"):
-        find_pooling("max")
+@pytest.mark.parametrize(
+    "name", ["max", "mean:3", "centre", "covariance", "downstream:0", "centre:-1", "centre:x", ""]
+)
+def test_an_unknown_pooling_is_an_error_that_lists_the_known(name):
+    with pytest.raises(EncoderError, match=r"mean, mean_bf16, downstream, downstream:POSITIONS, centre:POSITIONS"):
+        Pooling.parse(name)
+
+
+def test_a_covariance_wider_than_any_use_is_refused():
+    with pytest.raises(EncoderError, match="at most covariance:128"):
+        Pooling.parse("covariance:4096")

@@ -1,23 +1,20 @@
-"""Where weights come from; Hugging Face is a stand-in that serves from a dictionary."""
+"""Where weights come from; Hugging Face is a server on this machine."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("vortex")
-huggingface_hub = pytest.importorskip("huggingface_hub")
+pytest.importorskip("huggingface_hub")
 
-from glm_assets.encoders.weights import resolve_weights  # noqa: E402
-from glm_assets.errors import DownloadError, EncoderError, IntegrityError, OfflineError  # noqa: E402
-from glm_assets.storage import products  # noqa: E402
-
-COMMIT, NEWER = "a" * 40, "b" * 40
+from glm_assets.encoders.weights import resolve_weights
+from glm_assets.errors import DownloadError, EncoderError, IntegrityError, OfflineError
+from glm_assets.storage import products
+from glm_assets_tests.encoders.hub_server import COMMIT, NEWER, point_to, serve_hub
 
 
 def resolve(name, folder, **options):
@@ -29,37 +26,11 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-class Hub:
-    """Repositories as file name to content, and what was asked of them."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {"README.md": b"-", "evo2_7b.pt": b"the weights"}
-        self.commit = COMMIT
-        self.stated: dict[str, str] = {}
-        self.calls: list[str] = []
-
-    def model_info(self, repo, *, revision, files_metadata):
-        self.calls.append(f"info {repo} {revision}")
-        siblings = [
-            SimpleNamespace(rfilename=name, lfs=SimpleNamespace(sha256=self.stated.get(name, sha256(content))))
-            for name, content in self.files.items()
-        ]
-        return SimpleNamespace(sha=self.commit, siblings=siblings)
-
-    def download(self, repo, filename, *, revision, local_dir):
-        self.calls.append(f"get {filename} {revision}")
-        path = Path(local_dir) / filename
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self.files[filename])
-        return str(path)
-
-
 @pytest.fixture
 def hub(monkeypatch):
-    hub = Hub()
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda self, *args, **kw: hub.model_info(*args, **kw))
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub.download)
-    return hub
+    with serve_hub(files={"README.md": b"-", "evo2_7b.pt": b"the weights"}) as hub:
+        point_to(monkeypatch, hub)
+        yield hub
 
 
 def test_the_demos_weights_are_made_once_and_offline(tmp_path):
@@ -102,12 +73,12 @@ def test_a_revision_is_resolved_to_a_commit_once_and_then_used_without_the_netwo
     assert found.path.read_bytes() == b"the weights"
     assert (found.revision, found.sha256) == (COMMIT, sha256(b"the weights"))
     assert found.source == f"https://huggingface.co/arcinstitute/evo2_7b at {COMMIT}"
-    assert hub.calls == ["info arcinstitute/evo2_7b main", f"get evo2_7b.pt {COMMIT}"]
+    assert hub.requests == ["info arcinstitute/evo2_7b main", f"get evo2_7b.pt {COMMIT}"]
 
     hub.commit = NEWER
     assert resolve("evo2_7b", tmp_path, offline=True) == found
     assert resolve("evo2_7b", tmp_path, revision=COMMIT, offline=True) == found
-    assert len(hub.calls) == 2
+    assert len(hub.requests) == 2
 
 
 def test_another_revision_is_fetched_beside_the_first(tmp_path, hub):
@@ -122,7 +93,7 @@ def test_pieces_are_joined_in_the_order_of_their_numbers_and_removed(tmp_path, h
     hub.files = {f"evo2_7b.pt.part{n}": b"%d;" % n for n in (10, 2, 0, 1, *range(3, 10))}
     found = resolve("evo2_7b", tmp_path)
     assert found.path.read_bytes() == b"0;1;2;3;4;5;6;7;8;9;10;"
-    assert not [path for path in tmp_path.rglob("*.part*") if path.is_file()]
+    assert not [path for path in tmp_path.rglob("*") if ".part" in path.name or ".piece" in path.name]
 
 
 def test_offline_the_error_says_which_file_to_put_where(tmp_path, hub):
@@ -132,14 +103,14 @@ def test_offline_the_error_says_which_file_to_put_where(tmp_path, hub):
     assert "the file evo2_7b.pt of https://huggingface.co/arcinstitute/evo2_7b" in message
     assert f"{tmp_path / 'evo2_7b.pt'}" in message
     assert "GLM_CHECKPOINT" in message
-    assert hub.calls == []
+    assert hub.requests == []
 
 
 def test_a_file_that_differs_from_the_published_checksum_is_removed_and_refused(tmp_path, hub):
     hub.stated["evo2_7b.pt"] = "0" * 64
     with pytest.raises(IntegrityError, match=r"evo2_7b\.pt differs"):
         resolve("evo2_7b", tmp_path)
-    assert not list(tmp_path.rglob("*.pt"))
+    assert not [path for path in tmp_path.rglob("*") if ".pt" in path.name]
     hub.stated.clear()
     assert resolve("evo2_7b", tmp_path).revision == COMMIT
 
@@ -158,14 +129,15 @@ def test_a_repository_without_the_checkpoint_is_an_error_that_names_what_was_sou
 
 
 def test_no_connection_is_an_error_that_says_how_to_go_on(tmp_path, monkeypatch):
-    import httpx2
-
-    def refuse(*args, **kwargs):
-        raise httpx2.ConnectError("connection refused")
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
+    with serve_hub() as gone:
+        point_to(monkeypatch, gone)
     with pytest.raises(DownloadError, match=r"could not be fetched.*refused.*GLM_CHECKPOINT"):
         resolve("evo2_7b", tmp_path)
+
+
+def test_a_revision_that_does_not_exist_is_named(tmp_path, hub):
+    with pytest.raises(DownloadError, match=r"arcinstitute/evo2_7b \(revision gone\)"):
+        resolve("evo2_7b", tmp_path, revision="gone")
 
 
 def test_an_encoder_that_is_published_nowhere_is_an_error(tmp_path):

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from glm_assets.errors import SettingsError
-from glm_assets.genome.windows import WindowRecipe, WindowStatus, cut_windows
+from glm_assets.genome.windows import WindowRecipe, WindowStatus, cut_reverse_windows, cut_windows
 
 CONTIG = "ACGTTGCAAGCTTACGGATCCATGCCGTAAGTCTGACCTA"
 SMALL = WindowRecipe(length=16, anchor=8)
@@ -177,7 +177,18 @@ def compare_with_slow_windows(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"anchor": 1024}, {"anchor": -1}, {"length": 0, "anchor": 0}, {"layout": "grid"}]
+    "wrong",
+    [
+        {"anchor": 1024},
+        {"anchor": -1},
+        {"length": 0, "anchor": 0},
+        {"layout": "tiled"},
+        {"layout": "grid"},
+        {"layout": "grid", "stride": 512, "reach": 0},
+        {"layout": "grid", "stride": 512, "reach": 513},
+        {"layout": "grid", "stride": 512, "reach": 128, "anchor": 512},
+        {"stride": 512},
+    ],
 )
 def test_a_wrong_recipe_is_refused(wrong):
     with pytest.raises(SettingsError, match="Expected"):
@@ -186,3 +197,75 @@ def test_a_wrong_recipe_is_refused(wrong):
 
 def test_a_recipe_is_plain_values_in_a_manifest():
     assert WindowRecipe().as_dict() == {"length": 1024, "anchor": 512, "layout": "centred"}
+
+
+def test_a_grids_recipe_is_plain_values_too():
+    recipe = WindowRecipe(layout="grid", stride=512, reach=128)
+    assert recipe.as_dict() == {"length": 1024, "layout": "grid", "stride": 512, "reach": 128}
+
+
+def slow_grid_start(first: int, contig_length: int, recipe: WindowRecipe) -> int | None:
+    """Among all windows of the grid and the contig's last, the one with the most bases before the variant."""
+    last = contig_length - recipe.length
+    starts = {*range(0, last + 1, recipe.stride), last}
+    holding = [start for start in starts if start <= first and first + recipe.reach <= start + recipe.length]
+    return min(holding, default=None)
+
+
+def test_a_grids_window_is_the_one_with_the_most_bases_before_the_variant():
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        length = int(generator.integers(2, 40))
+        reach = int(generator.integers(1, length))
+        stride = int(generator.integers(1, length - reach + 1))
+        recipe = WindowRecipe(length=length, layout="grid", stride=stride, reach=reach)
+        size = int(generator.integers(length, 150))
+        first = np.arange(-2, size + 2)
+        start, inside = recipe.starts(first, size)
+        for at, found, kept in zip(first.tolist(), start.tolist(), inside.tolist(), strict=True):
+            expected = slow_grid_start(at, size, recipe) if 0 <= at <= size - reach else None
+            assert kept == (expected is not None)
+            assert not kept or found == expected
+
+
+def test_variants_of_one_place_on_the_grid_share_a_window_that_holds_their_reach():
+    contig = "ACGTTGCAAGCTTACGGATC" * 10
+    recipe = WindowRecipe(length=32, layout="grid", stride=16, reach=8)
+    rows = [(pos, contig[pos - 1], "ACGT"[("ACGT".index(contig[pos - 1]) + 1) % 4]) for pos in range(1, 194)]
+    windows = cut(contig, rows, recipe)
+    assert (windows.status == KEPT).all()
+    assert len(set(texts(windows.ref_windows[:25]))) == 1  # the first window: up to 25 bases before the variant
+    assert windows.offset.max() == 24
+    assert windows.offset[40:].min() == 9
+    assert set((windows.start % 16).tolist()) <= {0, (200 - 32) % 16}
+    assert cut(contig, [(194, contig[193], "ACGT")], recipe).status.tolist() == [WINDOW]
+
+
+def test_on_a_contig_shorter_than_a_window_nothing_has_one():
+    recipe = WindowRecipe(length=32, layout="grid", stride=16, reach=8)
+    assert cut("ACGT", [(1, "A", "C"), (2**62, "A", "C")], recipe).status.tolist() == [WINDOW, WINDOW]
+
+
+@pytest.mark.parametrize("recipe", [SMALL, WindowRecipe(length=16, layout="grid", stride=4, reach=6)])
+def test_the_other_strands_windows_are_those_of_the_turned_contig(recipe):
+    """Oracle: edit the contig as text, turn it round, and read from where the other strand's window begins."""
+    contig = "ACGTTGCAAGCTTACGGATCCATGCCGTAAGTCTGACCTA" * 2
+    rows = [
+        (pos, contig[pos - 1 : pos - 1 + size], alt)
+        for pos in (1, 3, 9, 20, 40, 61)
+        for size in (1, 2, 5)
+        for alt in ("A", "TTC", "GGGGGGGGG")
+    ]
+    rows = [row for row in rows if row[1] != row[2]]
+    windows = cut(contig, rows, recipe)
+    kept = [row for row, status in zip(rows, windows.status, strict=True) if status == KEPT]
+    start, offset = windows.start[windows.kept], windows.offset[windows.kept]
+    found = cut_reverse_windows(
+        dna(contig), start, offset, [ref for _, ref, _ in kept], [alt for _, _, alt in kept], 16
+    )
+    assert len(kept) > 30
+    for (pos, ref, alt), begin, text in zip(kept, start.tolist(), texts(found), strict=True):
+        edited = "N" * 60 + contig[: pos - 1] + alt + contig[pos - 1 + len(ref) :]
+        end = 60 + begin + 16 + len(alt) - len(ref)  # the window's right end, moved by the indel
+        window = edited[end - 16 : end]
+        assert text == window[::-1].translate(str.maketrans("ACGT", "TGCA"))

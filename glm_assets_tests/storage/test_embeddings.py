@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,34 +13,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from glm_assets.errors import FormatError, MissingUpstreamError
-from glm_assets.storage import embeddings
+from glm_assets.errors import FormatError, MissingUpstreamError, StorageError
 from glm_assets.storage.embeddings import EmbeddingStore
-
-
-def keys_of(*names: object) -> pl.Series:
-    return pl.Series([hashlib.sha256(str(name).encode()).hexdigest() for name in names], dtype=pl.String)
-
-
-def vectors_of(keys: pl.Series, dimension: int = 4) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors that depend on the key only, so that any reader can tell what is right."""
-    ref = np.array([np.random.default_rng(list(bytes.fromhex(key))).normal(size=dimension) for key in keys])
-    ref = ref.reshape(len(keys), dimension).astype(np.float32)
-    return ref, ref[:, ::-1] * np.float32(1e-3)
-
-
-def add(store: EmbeddingStore, *names: object) -> pl.Series:
-    keys = keys_of(*names)
-    store.append(keys, *vectors_of(keys))
-    return keys
-
-
-def assert_right(store: EmbeddingStore, keys: pl.Series) -> None:
-    ref, delta = store.read(keys)
-    expected_ref, expected_delta = vectors_of(keys)
-    assert np.array_equal(ref, expected_ref)
-    assert np.array_equal(delta, expected_delta)
-    assert ref.dtype == delta.dtype == np.float32
+from glm_assets.storage.shards import ShardFolder
+from glm_assets_tests.storage.stores import add, assert_right, flip_a_byte, keys_of, start_writer, vectors_of
 
 
 def test_vectors_come_back_in_the_order_asked_for_across_shards_and_repeatedly(tmp_path):
@@ -116,7 +90,7 @@ def test_a_number_beyond_float16_is_refused_and_nothing_is_written(tmp_path):
     large = np.array([[1.0, 7e4]], np.float32)
     with pytest.raises(FormatError, match=r"7e\+04.*store_dtype to float32"):
         store.append(keys, large, large)
-    assert not (tmp_path / "store").exists()
+    assert list((tmp_path / "store").iterdir()) == []
     EmbeddingStore(tmp_path / "store").append(keys, large, large)
 
 
@@ -159,6 +133,14 @@ def test_keys_and_vectors_of_different_counts_are_refused_and_nothing_is_written
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize("place", ["file://{}", "{}"])
+def test_a_folder_may_be_named_by_text_or_a_file_address(tmp_path, place):
+    keys = add(EmbeddingStore(tmp_path / "a store"), "a")
+    named = EmbeddingStore(place.format(str(tmp_path / "a store").replace(" ", "%20" if "://" in place else " ")))
+    assert named.folder == tmp_path / "a store"
+    assert_right(named, keys)
+
+
 def test_an_unknown_stored_type_is_refused():
     with pytest.raises(FormatError, match=r"'int8'.*float32, float16"):
         EmbeddingStore(None, dtype="int8")  # type: ignore[arg-type]
@@ -168,7 +150,7 @@ def test_a_writer_killed_between_vectors_and_index_leaves_no_shard_and_can_be_re
     store = EmbeddingStore(tmp_path)
     kept = add(store, "kept")
     with monkeypatch.context() as patch:
-        patch.setattr(embeddings.pq, "write_table", lambda *args, **kwargs: _killed())
+        patch.setattr(ShardFolder, "_write_index", lambda *args: _killed())
         with pytest.raises(KeyboardInterrupt):
             add(store, "lost")
     assert len(list(tmp_path.glob("*.npy"))) == 2
@@ -196,13 +178,6 @@ def test_sweeping_removes_what_killed_writers_left_and_nothing_else(tmp_path):
     assert store.sweep() == 2
     assert (tmp_path / "young.npy").exists()
     assert_right(EmbeddingStore(tmp_path), kept)
-
-
-def flip_a_byte(path):
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 0xFF
-    path.write_bytes(content)
-    os.utime(path, (0, 0))
 
 
 def cut_short(path):
@@ -248,23 +223,75 @@ def test_a_copied_store_is_believed_after_its_checksums_were_read(tmp_path):
     assert copied.damaged == 0
 
 
-WRITER = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from glm_assets.storage.embeddings import EmbeddingStore
-from test_embeddings import keys_of, vectors_of
-store = EmbeddingStore(Path({folder!r}))
-for number in range({start}, {stop}, 5):
-    keys = keys_of(*range(number, number + 5))
-    store.append(keys, *vectors_of(keys))
-    print(number, flush=True)
-"""
+def test_a_copied_store_is_read_through_once_only(tmp_path, monkeypatch):
+    keys = add(EmbeddingStore(tmp_path), "a", "b")
+    (vectors,) = tmp_path.glob("*.npy")
+    os.utime(vectors, (1, 1))
+    assert_right(EmbeddingStore(tmp_path), keys)
+    monkeypatch.setattr("glm_assets.storage.vector_files._checksum", lambda path: pytest.fail("read again"))
+    assert_right(EmbeddingStore(tmp_path), keys)
 
 
-def start_writer(folder, start, stop):
-    code = WRITER.format(tests=str(Path(__file__).parent), folder=str(folder), start=start, stop=stop)
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+def test_a_changed_key_in_an_index_is_damage_too(tmp_path):
+    keys = add(EmbeddingStore(tmp_path), "a", "b")
+    (index,) = tmp_path.glob("*.parquet")
+    content = index.read_bytes()
+    assert content.count(bytes.fromhex(keys[0])) >= 1
+    index.write_bytes(content.replace(bytes.fromhex(keys[0]), bytes.fromhex(keys[0])[::-1]))
+    store = EmbeddingStore(tmp_path)
+    assert store.missing(keys).all()
+    assert store.damaged == 1
+
+
+def test_a_shard_that_another_process_sets_aside_is_missing_in_a_store_that_is_open(tmp_path):
+    store = EmbeddingStore(tmp_path)
+    kept, lost = add(store, "kept"), add(store, "lost")
+    assert not store.missing(pl.concat([kept, lost])).any()
+    (index,) = (path for path in tmp_path.glob("*.parquet") if bytes.fromhex(lost[0]) in path.read_bytes())
+    flip_a_byte(index.with_suffix(".npy"))
+    assert EmbeddingStore(tmp_path).missing(lost).all()  # the other process
+    assert store.missing(pl.concat([kept, lost])).tolist() == [False, True]
+    assert_right(store, kept)
+
+
+def test_vectors_that_vanish_while_the_store_is_open_are_read_from_another_shard_or_missing(tmp_path):
+    store = EmbeddingStore(tmp_path)
+    twice = add(store, "twice", "once")
+    assert_right(store, twice)
+    (first,) = tmp_path.glob("*.npy")
+    add(store, "twice")
+    assert store.missing(twice).tolist() == [False, False]  # a row for each key, whoever has it too
+    first.unlink()
+    assert_right(store, keys_of("twice"))
+    with pytest.raises(MissingUpstreamError, match="1 of 2 keys"):
+        store.read(twice)
+    assert store.damaged == 1
+
+
+def test_an_index_that_may_not_be_read_is_an_error_and_not_damage(tmp_path, monkeypatch):
+    keys = add(EmbeddingStore(tmp_path), "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", _too_many_files)
+        with pytest.raises(StorageError, match=r"parquet cannot be read \(Too many open files\)"):
+            EmbeddingStore(tmp_path).missing(keys)
+    assert_right(EmbeddingStore(tmp_path), keys)
+
+
+def _too_many_files(path):
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_a_store_of_many_shards_opens_in_a_second(tmp_path):
+    store, names = EmbeddingStore(tmp_path), [f"{shard} {row}" for shard in range(400) for row in range(8)]
+    keys = keys_of(*names)
+    for shard in keys.to_frame("key").iter_slices(8):
+        store.append(shard["key"], *vectors_of(shard["key"]))
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        assert not EmbeddingStore(tmp_path).missing(keys).any()
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 1
 
 
 def test_two_processes_that_append_at_once_lose_nothing_and_duplicates_do_no_harm(tmp_path):

@@ -6,6 +6,7 @@ from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.checks import embedding_checks, embedding_results
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.partitions import chromosomes
+from glm_assets.defs.pipes import local_pipes_workers
 from glm_assets.defs.steps import begin_step
 from glm_assets.defs.tags import gpu_work
 from glm_assets.lineage.embeddings import make_variant_embeddings
@@ -32,6 +33,6 @@ def variant_embeddings(context: dg.AssetExecutionContext, study: dg.ResourcePara
     """
     begin_step(study)
     chrom = context.partition_key
-    manifest = make_variant_embeddings(study, chrom, context.log.info)
+    manifest = make_variant_embeddings(study, chrom, context.log.info, local_pipes_workers(context, study))
     study.refresh_warehouse()
     return materialized(manifest, study.variant_embeddings(chrom).folder, checks=embedding_results(manifest))

@@ -12,6 +12,7 @@ from glm_assets.defs.checks import (
     test_vector_result,
 )
 from glm_assets.defs.metadata import materialized, table_metadata
+from glm_assets.defs.pipes import local_pipes_workers
 from glm_assets.defs.steps import begin_step
 from glm_assets.defs.tags import gpu_work
 from glm_assets.lineage.embeddings import make_test_embeddings
@@ -49,7 +50,7 @@ def test_sequences(study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
 def test_embeddings(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     """The pooled vector of every test sequence."""
     begin_step(study)
-    manifest = make_test_embeddings(study, context.log.info)
+    manifest = make_test_embeddings(study, context.log.info, local_pipes_workers(context, study))
     study.refresh_warehouse()
     return materialized(manifest, study.test_embeddings().folder, checks=[test_vector_result(manifest)])
 

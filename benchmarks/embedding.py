@@ -1,0 +1,439 @@
+"""Embedding variants: the original pipeline's procedure against ours, on the same windows and model in one run.
+
+Run `python benchmarks/embedding.py [--mirror FOLDER] [--device cuda:0]`; the last line is JSON. The windows are those
+of consecutive labelled variants of BRCA2 (chromosome 13) in ClinVar. The original (GitHub
+Shim-Min-Kyoung/Dacon-2-Medical-AI-MAI-) runs all 32 blocks and the unembedding, references and variants apart, in
+batches of 32, and pools in bfloat16. Ours leaves after the hooked block, computes what a variant shares with its
+reference once (`ratio_pair`, every pair with a reference of its own), and each distinct reference once (`ratio`). Both
+take turns, and medians count.
+
+On a CPU the model has the layer plan of Evo2 7B at hidden size 512 in float32; on a GPU it is Evo2 7B's shapes in
+bfloat16 with random weights, with SDPA where flash-attn is absent. Random weights make speed and rounding comparable,
+not vectors meaningful.
+
+`errors` holds for each pooling and arithmetic the error of the variants' differences against vtx's forward in float64,
+as a share of their norm. `original` are two independent forwards in bfloat16, pooled and stored as the original does
+(`mean` only) or pooled in float32 (`two_forwards`). `enough` is the cheapest arithmetic that is ten times better.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.overrides import TorchFunctionMode
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from flops import LAYER, MODEL, RECIPE, default_mirror, real_windows
+
+from glm_assets.encoders.embed import window_matrix
+from glm_assets.encoders.evo2 import build_model
+from glm_assets.encoders.evo2_blocks import Arithmetic
+from glm_assets.encoders.evo2_config import blocks_needed, model_config
+from glm_assets.encoders.evo2_cpu import has_flash_attention
+from glm_assets.encoders.evo2_downstream import embed_downstream_batch
+from glm_assets.encoders.evo2_flops import Evo2Flops
+from glm_assets.encoders.evo2_pairs import embed_pair_batch
+from glm_assets.encoders.evo2_plan import PairBatch, next_batch
+from glm_assets.encoders.pooling import Pooling
+from glm_assets.encoders.reduction import fixed_directions, pool_outputs
+
+Pairs = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
+
+BATCH = 32
+SMALL = {
+    "hidden_size": 512,
+    "num_filters": 512,
+    "hcl_filter_groups": 512,
+    "hcm_filter_groups": 32,
+    "hcs_filter_groups": 32,
+    "num_attention_heads": 4,
+    "inner_mlp_size": 1408,
+    "max_seqlen": 8192,
+}
+POOLINGS = ("mean", "downstream", "downstream:128", "centre:64", "covariance:64")
+# By price on a GPU: the type of the weights, and how activations meet them. A CPU has no products of bfloat16 with
+# results in float32, so that there `bfloat16x2` is as exact but costs what float32 does.
+ARITHMETIC = {
+    "bfloat16": (torch.bfloat16, Arithmetic()),
+    "float32_residual": (torch.bfloat16, Arithmetic(wide_stream=True)),
+    "bfloat16x2": (torch.bfloat16, Arithmetic(wide_stream=True, split=True)),
+    "float32": (torch.float32, Arithmetic()),
+}
+PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}  # dense bfloat16, from NVIDIA's data sheets
+
+
+class Widened(TorchFunctionMode):
+    """Turns every cast to float32 into one to float64: vtx makes some whatever the type of its weights."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run one function of torch."""
+        kwargs = dict(kwargs or {})
+        if func is torch.Tensor.float:
+            return args[0].double()
+        if func is torch.Tensor.to:
+            args = tuple(torch.float64 if value is torch.float32 else value for value in args)
+            if kwargs.get("dtype") is torch.float32:
+                kwargs["dtype"] = torch.float64
+        return func(*args, **kwargs)
+
+
+def make_model(device: str, layers: int, dtype: torch.dtype) -> Any:
+    """The benchmark's model with its first `layers` blocks, the same weights at every depth and type.
+
+    Args:
+        device: Where it computes; a GPU gets Evo2 7B's own shapes.
+        layers: Blocks.
+        dtype: Of the weights; in bfloat16 poles and residues stay in float32.
+    """
+    config = model_config(MODEL) | (SMALL if device == "cpu" else {})
+    config |= {"num_layers": layers, "use_fp8_input_projections": False}
+    config["use_flash_attn"] = device != "cpu" and has_flash_attention()
+    model = build_model(config, device).to(device)
+    model.to_bfloat16_except_pr_lc(to_float32=True)  # so that every type has weights that bfloat16 can hold
+    _draw(model, device)
+    if dtype != torch.bfloat16:
+        rotary = [block.inner_mha_cls.rotary_emb for block in model.blocks if hasattr(block, "inner_mha_cls")]
+        frequencies = [module.inv_freq.clone() for module in rotary]
+        model.to(dtype)
+        for module, frequency in zip(rotary, frequencies, strict=True):
+            module.inv_freq = frequency  # vtx makes others from any type but float32
+    model.block_idx_to_device = dict.fromkeys(range(layers), device)
+    return model
+
+
+@torch.no_grad()
+def _draw(model: Any, device: str) -> None:
+    """Weights from a generator of each one's own, scaled so that activations stay near one."""
+    for name, parameter in model.named_parameters():
+        generator = torch.Generator(device).manual_seed(zlib.crc32(name.encode()))
+        drawn = torch.randn(parameter.shape, generator=generator, device=device)
+        if name.endswith("log_poles"):
+            drawn = -(0.5 * drawn.abs().clamp(max=1) + 1e-3)  # positive ones would overflow
+        elif name.endswith(".scale"):
+            drawn = torch.ones_like(drawn)
+        elif name.endswith((".residues", ".bias")):
+            drawn = 0.1 * drawn
+        elif not name.endswith(("embedding_layer.weight", "word_embeddings.weight", ".D")):
+            drawn = drawn / math.sqrt(parameter.shape[-1])
+        parameter.copy_(drawn)
+
+
+@contextmanager
+def hooked(model: Any) -> Iterator[dict[str, torch.Tensor]]:
+    """Keeps the hooked layer's last output."""
+    kept: dict[str, torch.Tensor] = {}
+    handle = model.get_submodule(LAYER).register_forward_hook(lambda _, __, output: kept.update(output=output))
+    try:
+        yield kept
+    finally:
+        handle.remove()
+
+
+def embed_original(model: Any, pairs: Pairs, device: str) -> NDArray[np.float32]:
+    """The original's differences (n, d): whole forwards of references, then variants, pooled in bfloat16, float16."""
+    vectors = []
+    with torch.inference_mode(), hooked(model) as kept:
+        for windows in pairs[:2]:
+            batches = []
+            for start in range(0, len(windows), BATCH):
+                model(torch.from_numpy(windows[start : start + BATCH].astype(np.int64)).to(device))
+                batches.append(pool_outputs(Pooling("mean_bf16"), kept["output"]).half().cpu())
+            vectors.append(torch.cat(batches).float().numpy())
+    return vectors[1] - vectors[0]
+
+
+def embed_ours(
+    model: Any, pairs: Pairs, pooling: Pooling, arithmetic: Arithmetic, budget: int = BATCH * RECIPE.length
+) -> NDArray[np.float32]:
+    """Our differences (n, dimension), in the encoder's own batches; equal references must be side by side."""
+    ref, var, offset = pairs
+    reference = np.cumsum(np.append(True, (ref[1:] != ref[:-1]).any(axis=1)))
+    few = pooling.kind == "downstream" and pooling.width
+    own = pooling.width if few and pooling.width else ref.shape[1]
+    deltas, rows = [], np.arange(len(ref))
+    with torch.inference_mode():
+        while rows.size:
+            taken = rows[: next_batch(reference[rows], ref.shape[1], own, budget)]
+            batch = PairBatch.of(ref[taken], var[taken], offset[taken], pooling)
+            if few:
+                found = embed_downstream_batch(model, LAYER, batch, pooling, arithmetic)
+            else:
+                (found,) = embed_pair_batch(model, [LAYER], batch, pooling, arithmetic)
+            deltas.append(found[1].cpu().numpy())
+            rows = rows[taken.size :]
+    return np.concatenate(deltas)
+
+
+def outputs(model: Any, windows: NDArray[np.uint8], device: str) -> torch.Tensor:
+    """The hooked layer's outputs (n, L, d) of vtx's own forward, window by window."""
+    found = []
+    with torch.inference_mode(), hooked(model) as kept:
+        for window in windows:
+            tokens = torch.from_numpy(window[None].astype(np.int64)).to(device)
+            model.stateless_forward(model.embedding_layer(tokens))
+            found.append(kept["output"])
+    return torch.cat(found)
+
+
+def pooled_differences(
+    ref: torch.Tensor, var: torch.Tensor, offset: NDArray[np.int64], pooling: Pooling
+) -> NDArray[np.float64]:
+    """A pooling of the differences of outputs (n, L, d), by its definition in float64."""
+    vectors = []
+    first, end = pooling.span(offset, ref.shape[1])
+    for row, (begin, stop) in enumerate(zip(first.tolist(), end.tolist(), strict=True)):
+        change = (var[row, begin:stop].double() - ref[row, begin:stop].double()).cpu().numpy()
+        if pooling.kind == "covariance":
+            x = change @ fixed_directions(change.shape[1], pooling.width or 0).T.astype(np.float64)
+            moments = x.T @ x / len(x)
+            upper = np.triu_indices(len(moments))
+            vectors.append(moments[upper] * np.where(upper[0] == upper[1], 1.0, math.sqrt(2)))
+        else:
+            vectors.append(change.mean(axis=0))
+    return np.stack(vectors)
+
+
+def measure_errors(pairs: Pairs, device: str) -> dict[str, Any]:
+    """Errors of differences by pooling and arithmetic, and of the prefix that reference and variant share."""
+    ref, var, offset = pairs
+    blocks = blocks_needed(LAYER, model_config(MODEL))
+    with Widened():
+        exact = make_model(device, blocks, torch.float64)
+        truth_ref, truth_var = outputs(exact, ref, device), outputs(exact, var, device)
+    poolings = [Pooling.parse(name) for name in POOLINGS]
+    truth = {pooling.name: pooled_differences(truth_ref, truth_var, offset, pooling) for pooling in poolings}
+    del exact
+    coarse = make_model(device, blocks, torch.bfloat16)
+    apart_ref, apart_var = (outputs(coarse, windows, device) for windows in (ref, var))
+    prefix = max(
+        float((apart_var[row, :at] - apart_ref[row, :at]).abs().max()) for row, at in enumerate(offset.tolist())
+    )
+    original = embed_original_of(apart_ref, apart_var)
+    errors: dict[str, dict[str, float]] = {
+        pooling.name: {
+            "two_forwards": share(pooled_differences(apart_ref, apart_var, offset, pooling), truth[pooling.name])
+        }
+        for pooling in poolings
+    }
+    errors["mean"]["original"] = share(original, truth["mean"])
+    fine = make_model(device, blocks, torch.float32)
+    for name, (dtype, arithmetic) in ARITHMETIC.items():
+        model = coarse if dtype == torch.bfloat16 and (device != "cpu" or not arithmetic.split) else fine
+        for pooling in poolings:
+            errors[pooling.name][name] = share(embed_ours(model, pairs, pooling, arithmetic), truth[pooling.name])
+    return {"errors": errors, "prefix_original": prefix, "prefix_ours": prefix_of_ours(coarse, pairs)}
+
+
+def embed_original_of(ref: torch.Tensor, var: torch.Tensor) -> NDArray[np.float32]:
+    """Differences of outputs as the original pools and stores them."""
+    of_ref, of_var = (pool_outputs(Pooling("mean_bf16"), part).half().float().cpu().numpy() for part in (ref, var))
+    return of_var - of_ref
+
+
+def prefix_of_ours(model: Any, pairs: Pairs) -> float:
+    """What our forward says a variant changes before itself, pooled over those positions."""
+    ref, var, offset = pairs
+    batch = PairBatch.of(ref, var, offset, Pooling("mean"))
+    batch = replace(batch, span=(np.zeros_like(batch.first), batch.first))
+    with torch.inference_mode():
+        ((_, delta),) = embed_pair_batch(model, [LAYER], batch, Pooling("downstream"), Arithmetic())
+    return float(delta.abs().max())
+
+
+def share(found: NDArray[Any], truth: NDArray[np.float64]) -> float:
+    """Median over variants of the error's norm, as a share of the truth's."""
+    return float(np.median(np.linalg.norm(found - truth, axis=1) / np.linalg.norm(truth, axis=1)))
+
+
+def seconds_of(action: Callable[[], object], device: str) -> float:
+    """Wall time of one run."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    action()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def measure_speed(pairs: Pairs, device: str, repeats: int) -> dict[str, Any]:
+    """Seconds of the original's procedure and ours, in turns."""
+    config = model_config(MODEL)
+    blocks = blocks_needed(LAYER, config)
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    full, ours = make_model(device, config["num_layers"], dtype), make_model(device, blocks, dtype)
+    mean, plain = Pooling("mean"), Arithmetic()
+    alone = [slice(row, row + 1) for row in range(len(pairs[0]))]
+    count = BATCH // 2
+    ways: dict[str, Callable[[], object]] = {
+        "original": lambda: embed_original(full, pairs, device),
+        "pair": lambda: [
+            _alone(ours, tuple(part[rows] for part in pairs), mean)
+            for rows in (slice(start, start + count) for start in range(0, len(alone), count))
+        ],
+        "dedup": lambda: embed_ours(ours, pairs, mean, plain),
+        "downstream128": lambda: embed_ours(ours, pairs, Pooling("downstream", 128), plain),
+    }
+    if device != "cpu":
+        for name in ("float32_residual", "bfloat16x2"):
+            ways[name] = lambda name=name: embed_ours(ours, pairs, mean, ARITHMETIC[name][1])
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeats + (device != "cpu")):  # a GPU's first run compiles and allocates
+        for name, way in ways.items():
+            took = seconds_of(way, device)
+            if turn or device == "cpu":
+                seconds[name].append(took)
+    return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def _alone(model: Any, pairs: Any, pooling: Pooling) -> None:
+    """One batch of pairs, each with a reference of its own even where references are equal."""
+    ref, var, offset = pairs
+    batch = PairBatch.of(ref, var, offset, pooling)
+    batch = replace(batch, ref=ref, reference=np.arange(len(ref)))
+    with torch.inference_mode():
+        embed_pair_batch(model, [LAYER], batch, pooling, Arithmetic())[0][1].cpu()
+
+
+def price_of_arithmetic(pairs: Pairs, device: str) -> dict[str, float]:
+    """Windows per second of each arithmetic on this device, mean pooling with deduplication."""
+    blocks = blocks_needed(LAYER, model_config(MODEL))
+    rates = {}
+    for name, (dtype, arithmetic) in ARITHMETIC.items():
+        wide = device == "cpu" and arithmetic.split
+        model = make_model(device, blocks, torch.float32 if wide else dtype)
+        run = partial(embed_ours, model, pairs, Pooling("mean"), arithmetic)
+        took = min(seconds_of(run, device) for _ in range(2))
+        rates[name] = round(2 * len(pairs[0]) / took, 2)
+    return rates
+
+
+def gpu_figures(pairs: Pairs, device: str) -> dict[str, Any]:
+    """Tokens per second and share of the GPU's peak by batch size: plain, with vtx's kernels, with torch.compile."""
+    model = make_model(device, blocks_needed(LAYER, model_config(MODEL)), torch.bfloat16)
+    found: dict[str, Any] = {"torch": torch.__version__, "flash_attn": has_flash_attention()}
+    for windows in (1, 8, 32, 64):
+        tokens = np.resize(pairs[0], (windows, RECIPE.length)).astype(np.int64)
+        ids = torch.from_numpy(tokens).to(device)
+        for label in ("plain", "kernels", "compiled"):
+            _use_kernels(model, on=label == "kernels")
+            run = torch.compile(model.stateless_forward) if label == "compiled" else model.stateless_forward
+            found[f"{label}_batch{windows}"] = _rate(partial(_forward, model, run, ids), windows, device)
+    found["peak_memory_gb"] = round(torch.cuda.max_memory_allocated(device) / 1e9, 1)
+    return found
+
+
+@torch.inference_mode()
+def _forward(model: Any, run: Callable[[torch.Tensor], object], ids: torch.Tensor) -> None:
+    run(model.embedding_layer(ids))
+
+
+def _rate(run: Callable[[], object], windows: int, device: str) -> dict[str, Any] | str:
+    """What a forward of whole windows reaches, or why it does not run."""
+    flops = Evo2Flops(model_config(MODEL), blocks_needed(LAYER, model_config(MODEL)))
+    try:
+        seconds_of(run, device)
+        took = min(seconds_of(run, device) for _ in range(3))
+    except Exception as error:  # noqa: BLE001 - kernels and compilers fail in ways of their own
+        return f"{type(error).__name__}: {str(error)[:120]}"
+    tflops = windows * (RECIPE.length * flops.token + flops.mixers(RECIPE.length)) / took / 1e12
+    name = torch.cuda.get_device_name(device)
+    peak = next((value for known, value in PEAK_TFLOPS.items() if known in name), None)
+    return {
+        "tokens_per_second": round(windows * RECIPE.length / took),
+        "tflops": round(tflops, 1),
+        "share_of_peak": round(tflops / peak, 3) if peak else None,
+    }
+
+
+def _use_kernels(model: Any, *, on: bool = True) -> None:
+    """Switch vtx's fused Triton kernels of the Hyena mixers."""
+    for block in model.blocks:
+        if hasattr(block, "filter"):
+            engine = block.filter.engine
+            engine.use_hcs_kernel = engine.use_hcm_kernel = engine.use_hcl_kernel = on
+
+
+def take_pairs(mirror: Path, first: int, count: int) -> tuple[Pairs, int]:
+    """Consecutive labelled variants by position, ordered so that equal references are side by side."""
+    windows = (
+        real_windows(mirror, RECIPE).sort("pos")[first : first + count].sort("window_start", maintain_order=True)
+    )
+    pairs = (
+        window_matrix(windows["ref_seq"]),
+        window_matrix(windows["var_seq"]),
+        windows["variant_offset"].to_numpy().astype(np.int64),
+    )
+    return pairs, windows["ref_digest"].n_unique()
+
+
+def main() -> None:
+    """Measure speed and errors and print them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mirror", type=Path, default=default_mirror(), help="folder laid out like NCBI's server")
+    parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--variants", type=int, default=64)
+    parser.add_argument("--first", type=int, default=5000, help="the first of the consecutive variants")
+    parser.add_argument("--error-variants", type=int, default=6)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    began = time.perf_counter()
+    pairs, references = take_pairs(options.mirror, options.first, options.variants)
+    seconds = measure_speed(pairs, options.device, options.repeats)
+    few: Any = tuple(part[: options.error_variants] for part in pairs)
+    accuracy = measure_errors(few, options.device)
+    errors = accuracy["errors"]
+    original = errors["mean"]["original"]
+    enough = next((name for name in ARITHMETIC if errors["mean"][name] <= original / 10), None)
+    figures = {
+        "name": "embedding",
+        "ratio_pair": round(seconds["original"] / seconds["pair"], 2),
+        "ratio": round(seconds["original"] / seconds["dedup"], 2),
+        "ratio_downstream128": round(seconds["original"] / seconds["downstream128"], 2),
+        "device": options.device if options.device == "cpu" else torch.cuda.get_device_name(options.device),
+        "n_variants": options.variants,
+        "distinct_references": references,
+        "seconds": {name: round(took, 2) for name, took in seconds.items()},
+        "original_windows_per_second": round(2 * options.variants / seconds["original"], 2),
+        "enough": enough,
+        "windows_per_second": price_of_arithmetic(few, options.device),
+        "prefix_original": accuracy["prefix_original"],
+        "prefix_ours": accuracy["prefix_ours"],
+        "errors": {
+            pooling: {name: float(f"{value:.3g}") for name, value in row.items()}
+            for pooling, row in errors.items()
+        },
+    }
+    if options.device != "cpu":
+        figures |= gpu_figures(pairs, options.device)
+    figures["total_seconds"] = round(time.perf_counter() - began)
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
