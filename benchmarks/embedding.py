@@ -42,17 +42,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from flops import LAYER, MODEL, RECIPE, default_mirror, real_windows
 
-from glm_assets.encoders.embed import window_matrix
-from glm_assets.encoders.evo2 import build_model
-from glm_assets.encoders.evo2_blocks import Arithmetic
-from glm_assets.encoders.evo2_config import blocks_needed, model_config
-from glm_assets.encoders.evo2_cpu import has_flash_attention
-from glm_assets.encoders.evo2_downstream import embed_downstream_batch
-from glm_assets.encoders.evo2_flops import Evo2Flops
-from glm_assets.encoders.evo2_pairs import embed_pair_batch
-from glm_assets.encoders.evo2_plan import PairBatch, next_batch
+from glm_assets.encoders.evo2.blocks import Arithmetic
+from glm_assets.encoders.evo2.config import blocks_needed, model_config
+from glm_assets.encoders.evo2.cpu import has_flash_attention
+from glm_assets.encoders.evo2.downstream import embed_downstream_batch
+from glm_assets.encoders.evo2.flops import Evo2Flops
+from glm_assets.encoders.evo2.model import build_model
+from glm_assets.encoders.evo2.pairs import embed_pair_batch
+from glm_assets.encoders.evo2.plan import PairBatch, next_batch
 from glm_assets.encoders.pooling import Pooling
 from glm_assets.encoders.reduction import fixed_directions, pool_outputs
+from glm_assets.encoders.shards import window_matrix
 
 Pairs = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
 

@@ -33,15 +33,15 @@ from numpy.typing import NDArray
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from glm_assets.encoders.embed import window_matrix
-from glm_assets.encoders.evo2 import build_model
-from glm_assets.encoders.evo2_blocks import Arithmetic
-from glm_assets.encoders.evo2_config import blocks_needed, model_config
-from glm_assets.encoders.evo2_downstream import embed_downstream_batch
-from glm_assets.encoders.evo2_flops import Evo2Flops
-from glm_assets.encoders.evo2_pairs import embed_pair_batch
-from glm_assets.encoders.evo2_plan import PairBatch, first_difference, next_batch
+from glm_assets.encoders.evo2.blocks import Arithmetic
+from glm_assets.encoders.evo2.config import blocks_needed, model_config
+from glm_assets.encoders.evo2.downstream import embed_downstream_batch
+from glm_assets.encoders.evo2.flops import Evo2Flops
+from glm_assets.encoders.evo2.model import build_model
+from glm_assets.encoders.evo2.pairs import embed_pair_batch
+from glm_assets.encoders.evo2.plan import PairBatch, first_difference, next_batch
 from glm_assets.encoders.pooling import Pooling
+from glm_assets.encoders.shards import window_matrix
 from glm_assets.genome.fasta import ReferenceGenome
 from glm_assets.genome.splits import SplitRule
 from glm_assets.genome.windows import WindowRecipe

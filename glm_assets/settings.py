@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from glm_assets.encoders import huggingface
+from glm_assets.encoders.huggingface import encoder as huggingface
 from glm_assets.errors import SettingsError
 from glm_assets.profiles.profile import DEMO_TREE, Profile, build_profile, describe, parse_date, read_profile
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from glm_assets.encoders.worker_processes import WorkerProcesses, command_worker
+from glm_assets.encoders.engines.worker_processes import WorkerProcesses, command_worker
 from glm_assets_tests.conftest import REPOSITORY
 from glm_assets_tests.encoders.conftest import variant_frame
-from glm_assets_tests.encoders.jobs import demo_job, embed
-from glm_assets_tests.encoders.test_worker_processes import assert_as_in_process
+from glm_assets_tests.encoders.engines.jobs import demo_job, embed
+from glm_assets_tests.encoders.engines.test_worker_processes import assert_as_in_process
 
 # The fixtures of the encoders' tests.
 from glm_assets_tests.encoders.conftest import spec, weights  # noqa: F401  isort: skip

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from glm_assets.defs import jobs, schedules, sensors
-from glm_assets.defs.assets import embeddings, heads, layer_sweep, sources, submission, variants
+from glm_assets.defs.assets import embeddings, heads, layer_comparison, sources, submission, variants
 from glm_assets.defs.executor import step_processes
 from glm_assets.lineage.study import Study
 from glm_assets.tracking import Tracker
@@ -23,7 +23,7 @@ def build_defs(
         Assets, checks, jobs, sensors, the schedule and resources.
     """
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([sources, variants, embeddings, layer_sweep, heads, submission]),
+        assets=dg.load_assets_from_modules([sources, variants, embeddings, layer_comparison, heads, submission]),
         jobs=[jobs.sources, jobs.embed, jobs.layer_sweep, jobs.train, jobs.submit],
         sensors=[
             sensors.clinvar_release_sensor,

@@ -22,7 +22,7 @@ embed = dg.define_asset_job(
 
 layer_sweep = dg.define_asset_job(
     "layer_sweep",
-    selection=dg.AssetSelection.assets("layer_sweep"),
+    selection=dg.AssetSelection.assets("layer_comparison"),
     tags=GPU_RUN_TAGS,
     description="Embed a sample of variants at several layers in one forward, and compare the layers.",
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from glm_assets.encoders.worker_processes import COMMAND, StartWorker
+from glm_assets.encoders.engines.worker_processes import COMMAND, StartWorker
 from glm_assets.lineage.study import Study
 
 

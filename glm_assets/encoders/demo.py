@@ -15,8 +15,8 @@ import yaml
 from numpy.typing import NDArray
 
 from glm_assets.encoders.device import CPU
-from glm_assets.encoders.evo2 import build_model
-from glm_assets.encoders.evo2_config import DEMO, model_config
+from glm_assets.encoders.evo2.config import DEMO, model_config
+from glm_assets.encoders.evo2.model import build_model
 from glm_assets.storage.atomic import atomic_path, digest_of
 
 DEMO_LAYERS = 26  # up to the hooked block 25; nothing deeper is ever run

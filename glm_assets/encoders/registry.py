@@ -11,9 +11,9 @@ from pathlib import Path
 
 from glm_assets.encoders.base import Encoder, EncoderSpec
 from glm_assets.encoders.device import resolve_device
-from glm_assets.encoders.evo2 import Evo2Encoder
-from glm_assets.encoders.evo2_config import EVO2_MODELS, evo2_spec
-from glm_assets.encoders.huggingface import PREFIX, HuggingFaceEncoder, hf_spec
+from glm_assets.encoders.evo2.config import EVO2_MODELS, evo2_spec
+from glm_assets.encoders.evo2.encoder import Evo2Encoder
+from glm_assets.encoders.huggingface.encoder import PREFIX, HuggingFaceEncoder, hf_spec
 from glm_assets.errors import EncoderError
 
 

@@ -11,9 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from glm_assets.encoders.base import EncoderSpec
-from glm_assets.encoders.embed import window_matrix
 from glm_assets.encoders.keys import pair_keys
 from glm_assets.encoders.progress import ProgressLine
+from glm_assets.encoders.shards import window_matrix
 from glm_assets.storage.embeddings import EmbeddingStore, Vectors
 
 

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from glm_assets.encoders.demo import demo_recipe, make_demo_checkpoint
-from glm_assets.encoders.evo2_config import DEMO, EVO2_MODELS
-from glm_assets.encoders.hub_checkpoint import fetch_checkpoint, find_checkpoint
-from glm_assets.encoders.hub_model import fetch_model, find_model, parse_repository
-from glm_assets.encoders.huggingface import PREFIX, hf_folder
-from glm_assets.encoders.model_folder import model_weights, weight_files
+from glm_assets.encoders.evo2.config import DEMO, EVO2_MODELS
+from glm_assets.encoders.hub.checkpoint import fetch_checkpoint, find_checkpoint
+from glm_assets.encoders.hub.model import fetch_model, find_model, parse_repository
+from glm_assets.encoders.huggingface.encoder import PREFIX, hf_folder
+from glm_assets.encoders.huggingface.folder import model_weights, weight_files
 from glm_assets.errors import EncoderError, IntegrityError, OfflineError
 from glm_assets.storage.atomic import digest_of, write_json
 from glm_assets.storage.products import FileRecord

@@ -20,10 +20,10 @@ from typing import Any
 
 from glm_assets.encoders.base import Encoder
 from glm_assets.encoders.device import show_gpu
-from glm_assets.encoders.embed import ShardReport
-from glm_assets.encoders.job import compute_shard
-from glm_assets.encoders.leases import Heartbeat
-from glm_assets.encoders.shard_queue import Claim, ShardQueue
+from glm_assets.encoders.engines.job import compute_shard
+from glm_assets.encoders.engines.leases import Heartbeat
+from glm_assets.encoders.engines.shard_queue import Claim, ShardQueue
+from glm_assets.encoders.shards import ShardReport
 from glm_assets.errors import GlmError
 from glm_assets.storage.embeddings import EmbeddingStore
 
@@ -87,7 +87,8 @@ def _work(queue: ShardQueue) -> dict[str, Any]:
     with Heartbeat(beat=lambda: _end_if_abandoned(queue)) as heartbeat:
         if queue.is_finished:
             return totals
-        encoder, store = queue.job.load(), queue.job.open_store()
+        store = queue.job.open_store()
+        encoder = queue.job.load_checked(store)
         _log.info("encoder %s is loaded on %s", encoder.spec.name, encoder.device_name)
         totals["device"] = encoder.device_name
         while not queue.is_finished:

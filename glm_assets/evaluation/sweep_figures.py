@@ -17,7 +17,7 @@ def plot_layer_sweep(sweep: pl.DataFrame) -> Figure:
     """AUROC by layer, with and without training, and how far variants move the vectors.
 
     Args:
-        sweep: Rows of the table `layer_sweep`.
+        sweep: Rows of the table `layer_comparison`.
     """
     figure = new_figure((8.0, 3.6))
     left, right = figure.subplots(1, 2)

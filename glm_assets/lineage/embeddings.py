@@ -11,24 +11,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from glm_assets.encoders.base import Encoder, EncoderSpec
-from glm_assets.encoders.embed import (
-    REVERSE_WINDOW,
-    EmbedReport,
-    Engine,
-    InProcess,
-    embed_sequences,
-    embed_variants,
-    read_vectors,
-)
-from glm_assets.encoders.probe import check_probe, probe_tolerance
-from glm_assets.encoders.registry import make_encoder
+from glm_assets.encoders.embed import EmbedReport, embed_sequences, embed_variants, read_vectors
+from glm_assets.encoders.engines.worker_processes import StartWorker
+from glm_assets.encoders.probe import probe_tolerance
+from glm_assets.encoders.shards import REVERSE_WINDOW
 from glm_assets.encoders.summary import VectorSummary, summarise_sequences, summarise_vectors
-from glm_assets.encoders.worker_processes import StartWorker
 from glm_assets.evaluation.embedding_figures import pair_distances, plot_pair_distances
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.genome.fasta import ReferenceGenome
 from glm_assets.genome.windows import cut_reverse_windows
-from glm_assets.lineage.engines import worker_engine
+from glm_assets.lineage.engines import embed_job, study_engine
 from glm_assets.lineage.study import Study
 from glm_assets.sources.reference import FASTA
 from glm_assets.storage.embeddings import EmbeddingStore
@@ -42,13 +34,7 @@ Progress = Callable[[str], None]
 
 def load_encoder(study: Study, spec: EncoderSpec) -> Encoder:
     """Load an encoder of the study onto its device."""
-    return make_encoder(
-        spec,
-        weights=Path(study.checkpoint().facts["path"]),
-        device=study.settings.device,
-        batch_tokens=study.profile.encoder.batch_tokens,
-        cpu_threads=study.settings.cpu_threads,
-    )
+    return embed_job(study, spec).load()
 
 
 def make_variant_embeddings(
@@ -62,7 +48,7 @@ def make_variant_embeddings(
         index, report = embed_variants(
             windows,
             spec,
-            _engine(study, spec, store, start_worker),
+            study_engine(study, spec, store, start_worker),
             store,
             study.profile.windows.as_dict(),
             shard_rows=study.profile.encoder.shard_rows,
@@ -87,7 +73,7 @@ def make_test_embeddings(study: Study, progress: Progress, start_worker: StartWo
         keys, report = embed_sequences(
             sequences["seq"],
             spec,
-            _engine(study, spec, store, start_worker),
+            study_engine(study, spec, store, start_worker),
             store,
             shard_rows=study.profile.encoder.shard_rows,
             progress=progress,
@@ -128,19 +114,6 @@ def _has_vectors(study: Study, product: Product) -> bool:
 def _distances(index: pl.DataFrame, store: EmbeddingStore) -> NDArray[np.float32]:
     blocks = [pair_distances(*read_vectors(block, store)) for block in index.iter_slices(8192)]
     return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
-
-
-def _engine(study: Study, spec: EncoderSpec, store: EmbeddingStore, start_worker: StartWorker | None) -> Engine:
-    """Where shards are computed."""
-    if study.settings.engine != "local":
-        return worker_engine(study, spec, start_worker)
-
-    def load() -> Encoder:
-        encoder = load_encoder(study, spec)
-        check_probe(encoder, store)
-        return encoder
-
-    return InProcess(load, store)
 
 
 def _facts(spec: EncoderSpec, report: EmbedReport, summary: VectorSummary, store: EmbeddingStore) -> Facts:

@@ -1,32 +1,38 @@
-"""Which engine computes a study's vectors, when it is not this process."""
+"""Which engine computes a study's vectors."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from glm_assets.encoders.base import EncoderSpec
-from glm_assets.encoders.embed import Engine
-from glm_assets.encoders.job import EmbedJob
-from glm_assets.encoders.ray_actors import RayActors
-from glm_assets.encoders.worker_processes import StartWorker, WorkerProcesses, command_worker
+from glm_assets.encoders.embed import Engine, InProcess
+from glm_assets.encoders.engines.job import EmbedJob
+from glm_assets.encoders.engines.ray_actors import RayActors
+from glm_assets.encoders.engines.worker_processes import StartWorker, WorkerProcesses, command_worker
 from glm_assets.lineage.study import Study
+from glm_assets.storage.embeddings import EmbeddingStore
 
 
-def worker_engine(study: Study, spec: EncoderSpec, start_worker: StartWorker | None = None) -> Engine:
-    """The engine that the settings name: worker processes, or actors on a Ray cluster.
+def study_engine(
+    study: Study, spec: EncoderSpec, store: EmbeddingStore, start_worker: StartWorker | None = None
+) -> Engine:
+    """The engine that the settings name: this process, worker processes, or actors on a Ray cluster.
 
     The queue of worker processes lies in the data root, which workers on other machines must reach for the weights
     anyway.
 
     Args:
-        study: Whose settings, weights and store these are.
+        study: Whose settings and weights these are.
         spec: What the vectors are.
+        store: The study's, open; workers open it for themselves.
         start_worker: How to start a worker, where the settings do not say it.
 
     Raises:
         EncoderError: The settings do not say how to start a worker.
     """
     settings, job = study.settings, embed_job(study, spec)
+    if settings.engine == "local":
+        return InProcess(lambda: job.load_checked(store), store)
     if settings.engine == "ray":
         return RayActors(job, settings.workers, settings.ray_address)
     start = command_worker(settings.worker_command) if settings.worker_command else start_worker

@@ -19,8 +19,8 @@ from glm_assets.encoders.agreement import (
     require_importable,
 )
 from glm_assets.encoders.base import EncoderSpec
-from glm_assets.encoders.embed import window_matrix
 from glm_assets.encoders.keys import pair_keys
+from glm_assets.encoders.shards import window_matrix
 from glm_assets.errors import EncoderError, FormatError
 from glm_assets.lineage.embeddings import load_encoder
 from glm_assets.lineage.import_records import ImportRecord

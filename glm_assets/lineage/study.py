@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glm_assets.encoders.base import EncoderSpec
-from glm_assets.encoders.model_folder import weight_files
+from glm_assets.encoders.huggingface.folder import weight_files
 from glm_assets.encoders.registry import encoder_spec
 from glm_assets.errors import MissingUpstreamError, ReferenceMismatchError
 from glm_assets.lineage.recipes import head_recipe
@@ -36,7 +36,7 @@ CODE_VERSIONS = {
     "variant_windows": "1",
     "split_audit": "1",
     "variant_embeddings": "2",
-    "layer_sweep": "1",
+    "layer_comparison": "1",
     "head_v0": "1",
     "head_v1": "1",
     "head_v2": "1",
@@ -167,13 +167,13 @@ class Study:
         recipe = {"encoder": self.encoder_spec.as_dict(), "store_dtype": self.profile.encoder.store_dtype}
         return self._table("variant_embeddings", inputs, recipe, chrom)
 
-    def layer_sweep(self) -> Product:
+    def layer_comparison(self) -> Product:
         """How layers compare on a sample of variants."""
         windows = self.every_chromosome(self.variant_windows)
         inputs = {f"variant_windows/{chrom}": manifest.data_version for chrom, manifest in windows.items()}
         inputs["glm_checkpoint"] = self.checkpoint().data_version
         recipe = {"encoder": self.sweep_spec.as_dict(), "sweep": self.profile.sweep.model_dump()}
-        return self._table("layer_sweep", inputs, recipe)
+        return self._table("layer_comparison", inputs, recipe)
 
     def test_embeddings(self) -> Product:
         """Vectors of the test sequences."""

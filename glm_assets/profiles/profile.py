@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from glm_assets.encoders.evo2_plan import is_paired_layer
+from glm_assets.encoders.evo2.plan import is_paired_layer
 from glm_assets.encoders.pooling import Pooling
 from glm_assets.errors import EncoderError, SettingsError
 from glm_assets.genome.contigs import CHROMOSOMES

@@ -94,8 +94,8 @@ VARIANT_EMBEDDINGS = Table(
     (*_KEY, Column("key", _STR, "SHA-256 over encoder fingerprint, window recipe, windows, offset and lengths")),
 )
 
-LAYER_SWEEP = Table(
-    "layer_sweep",
+LAYER_COMPARISON = Table(
+    "layer_comparison",
     "One row per layer: how well it tells the variants of a sample apart.",
     (
         Column("layer", _STR, "submodule whose output is pooled"),
@@ -153,7 +153,7 @@ PUBLISHED = (
     VARIANT_WINDOWS,
     SPLIT_AUDIT,
     VARIANT_EMBEDDINGS,
-    LAYER_SWEEP,
+    LAYER_COMPARISON,
     TEST_SEQUENCES,
     TEST_EMBEDDINGS,
 )

@@ -19,6 +19,7 @@ DEPENDENCIES = {
     "variant_windows": {"clinvar_variants", "reference_genome"},
     "split_audit": {"variant_windows"},
     "variant_embeddings": {"variant_windows", "glm_checkpoint"},
+    "layer_comparison": {"variant_windows", "glm_checkpoint"},
     "head_v0": {"variant_embeddings"},
     "head_v1": {"variant_embeddings", "head_v0"},
     "head_v2": {"variant_embeddings", "head_v1"},
@@ -31,11 +32,13 @@ GROUPS = {
     "sources": {"clinvar_release", "reference_genome", "glm_checkpoint"},
     "variants": {"clinvar_variants", "variant_windows", "split_audit"},
     "embeddings": {"variant_embeddings"},
+    "evaluation": {"layer_comparison"},
     "heads": {"head_v0", "head_v1", "head_v2", "head_v3"},
     "submission": {"test_sequences", "test_embeddings", "submission"},
 }
+JOBS = ("sources", "embed", "layer_sweep", "train", "submit")
 PARTITIONED = {"clinvar_variants", "variant_windows", "variant_embeddings"}
-GPU = {"variant_embeddings", "head_v0", "head_v1", "head_v2", "head_v3", "test_embeddings"}
+GPU = {"variant_embeddings", "layer_comparison", "head_v0", "head_v1", "head_v2", "head_v3", "test_embeddings"}
 
 
 @pytest.fixture(scope="module")
@@ -109,17 +112,12 @@ def test_checks_of_partitioned_assets_carry_the_partitions(defs, graph):
 
 
 def test_no_job_makes_an_unpartitioned_asset_once_per_chromosome(defs):
-    for name in ("sources", "embed", "train", "submit"):
+    for name in JOBS:
         job = defs.resolve_job_def(name)
         kinds = {bool(job.asset_layer.get(key).partitions_def) for key in job.asset_layer.selected_asset_keys}
         assert len(kinds) == 1, name
         assert kinds == {name == "embed"}
-    everything = set().union(
-        *(
-            defs.resolve_job_def(name).asset_layer.selected_asset_keys
-            for name in ("sources", "embed", "train", "submit")
-        )
-    )
+    everything = set().union(*(defs.resolve_job_def(name).asset_layer.selected_asset_keys for name in JOBS))
     assert {key.to_user_string() for key in everything} == set(DEPENDENCIES)
 
 

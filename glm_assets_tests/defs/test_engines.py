@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 from glm_assets.defs.pipes import PipesWorker
-from glm_assets.encoders.ray_actors import RayActors
-from glm_assets.encoders.shard_queue import JOB, ShardQueue
-from glm_assets.encoders.worker_processes import COMMAND, WorkerProcesses
+from glm_assets.encoders.embed import InProcess
+from glm_assets.encoders.engines.ray_actors import RayActors
+from glm_assets.encoders.engines.shard_queue import JOB, ShardQueue
+from glm_assets.encoders.engines.worker_processes import COMMAND, WorkerProcesses
 from glm_assets.lineage.embeddings import read_embeddings
-from glm_assets.lineage.engines import embed_job, worker_engine
+from glm_assets.lineage.engines import embed_job, study_engine
 from glm_assets.lineage.study import Study
 from glm_assets.storage.tables import read_part
 from glm_assets_tests.clusters import ray_cluster
 from glm_assets_tests.defs.conftest import open_lineage
-from glm_assets_tests.encoders.jobs import make_shards, published
+from glm_assets_tests.encoders.engines.jobs import make_shards, published
 from glm_assets_tests.lineage.studies import tiny_study
 
 
@@ -62,10 +63,13 @@ def test_the_settings_choose_the_engine(lineage, tmp_path):
     assert job.spec == study.encoder_spec
     keys = read_part(study.variant_embeddings("21").folder, ["key"])["key"]
     assert not job.open_store().missing(keys).any()
-    assert isinstance(worker_engine(study, study.encoder_spec), WorkerProcesses)
+    assert isinstance(study_engine(study, study.encoder_spec, study.store()), InProcess)
+    several = tiny_study(tmp_path, "unused", engine="workers")
+    several.checkpoint = study.checkpoint
+    assert isinstance(study_engine(several, study.encoder_spec, study.store()), WorkerProcesses)
     distant = tiny_study(tmp_path, "unused", engine="ray", workers=3, ray_address="head:6379")
     distant.checkpoint = study.checkpoint
-    engine = worker_engine(distant, study.encoder_spec)
+    engine = study_engine(distant, study.encoder_spec, study.store())
     assert isinstance(engine, RayActors)
     assert (engine.workers, engine.address) == (3, "head:6379")
 

@@ -10,11 +10,13 @@ import duckdb
 import numpy as np
 import pytest
 
+from glm_assets.encoders.engines.job import EmbedJob
+from glm_assets.lineage.study import CODE_VERSIONS
 from glm_assets_tests.defs.conftest import open_lineage
 
 ASSETS = (
     "clinvar_release reference_genome glm_checkpoint clinvar_variants variant_windows split_audit variant_embeddings "
-    "head_v0 head_v1 head_v2 head_v3 test_sequences test_embeddings submission"
+    "layer_comparison head_v0 head_v1 head_v2 head_v3 test_sequences test_embeddings submission"
 ).split()
 
 
@@ -45,7 +47,7 @@ def test_every_asset_has_a_data_version_and_facts(lineage, asset):
     event = lineage.instance.get_latest_materialization_event(dg.AssetKey(asset))
     tags = event.asset_materialization.tags
     assert len(tags["dagster/data_version"]) in (32, 64)
-    assert tags["dagster/code_version"] == "1"
+    assert tags["dagster/code_version"] == CODE_VERSIONS[asset]
     assert event.asset_materialization.metadata["reused"].value is False
 
 
@@ -55,6 +57,7 @@ def test_figures_are_shown_and_small(lineage):
         ("variant_windows", "windows"),
         ("split_audit", "overlap"),
         ("variant_embeddings", "distances"),
+        ("layer_comparison", "layers"),
         ("head_v3", "training"),
         ("submission", "nearest"),
     ]:
@@ -63,9 +66,21 @@ def test_figures_are_shown_and_small(lineage):
         assert len(shown) < 200_000
 
 
+def test_a_partition_says_what_it_had_to_do_and_what_was_saved(lineage):
+    shown = {name: value.value for name, value in lineage.metadata("variant_embeddings").items()}
+    assert shown["rows"] == shown["dagster/row_count"] > 20
+    assert shown["cache_hits"] + shown["windows_computed"] - shown["distinct_references"] == shown["rows"]
+    assert shown["windows_per_second"] > 0 < shown["tokens_per_second"]
+    assert (shown["device"], shown["precision"], shown["pairs"]) == ("cpu", "float32", "shared_prefix")
+    saved = [shown[f"flops_saved/{name}"] for name in ("early_exit", "shared_prefix", "shared_references")]
+    assert min(saved) > 0
+    assert sum(saved) < 1
+    assert shown["probe_error"] <= shown["probe_tolerance"]
+
+
 def test_every_check_passed_or_only_warned(lineage):
     keys = [key for asset in lineage.defs.resolve_asset_graph().asset_check_keys for key in [asset]]
-    assert len(keys) >= 18
+    assert len(keys) >= 20
     records = lineage.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     assert set(records) == set(keys)
     for key, record in records.items():
@@ -90,7 +105,7 @@ def test_heads_are_linked_with_mlflow_both_ways(lineage):
 
 
 def test_a_second_run_makes_nothing_and_loads_no_model(lineage, monkeypatch):
-    monkeypatch.setattr("glm_assets.lineage.embeddings.load_encoder", lambda *_: pytest.fail("encoder loaded"))
+    monkeypatch.setattr(EmbedJob, "load", lambda _: pytest.fail("encoder loaded"))
     monkeypatch.setattr("glm_assets.lineage.heads.train_head", lambda *a, **k: pytest.fail("head trained"))
     again = open_lineage(lineage.study.root.parent, lineage.study.profile.ncbi_url, lineage.instance)
     for chrom in ("21", "22"):

@@ -67,7 +67,7 @@ def test_every_field_changes_the_fingerprint(change):
 def test_the_fingerprint_is_the_same_in_every_process():
     canonical = (
         b'{"context":16,"dimension":2,"dtype":"float32","extras":{"pairs":"two_forwards"},"layer":"none",'
-        b'"name":"letters","needs":[],"pooling":"mean","revision":"' + b"0" * 64 + b'"}'
+        b'"name":"letters","needs":[],"pooling":"mean","reverse_complement":false,"revision":"' + b"0" * 64 + b'"}'
     )
     assert SPEC.fingerprint == hashlib.sha256(canonical).hexdigest()
 

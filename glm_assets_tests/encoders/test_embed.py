@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from glm_assets.encoders.base import Encoder, EncoderSpec
-from glm_assets.encoders.embed import InProcess, embed_sequences, embed_variants, read_vectors, window_matrix
+from glm_assets.encoders.embed import InProcess, embed_sequences, embed_variants, read_vectors
+from glm_assets.encoders.shards import window_matrix
 from glm_assets.errors import FormatError
 from glm_assets.storage.embeddings import EmbeddingStore
 from glm_assets_tests.encoders.conftest import random_windows, text, variant_frame

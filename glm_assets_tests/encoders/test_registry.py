@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from glm_assets.encoders import evo2_config
+from glm_assets.encoders.evo2 import config as evo2_config
 from glm_assets.encoders.registry import ENCODERS, encoder_spec
 from glm_assets.errors import EncoderError
 

@@ -14,7 +14,7 @@ pytest.importorskip("huggingface_hub")
 from glm_assets.encoders.weights import resolve_weights
 from glm_assets.errors import DownloadError, EncoderError, IntegrityError, OfflineError
 from glm_assets.storage import products
-from glm_assets_tests.encoders.hub_server import COMMIT, NEWER, point_to, serve_hub
+from glm_assets_tests.encoders.hub.server import COMMIT, NEWER, point_to, serve_hub
 
 
 def resolve(name, folder, **options):

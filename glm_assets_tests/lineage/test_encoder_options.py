@@ -9,7 +9,7 @@ import yaml
 
 pytest.importorskip("vortex")
 
-from glm_assets.encoders.embed import window_matrix
+from glm_assets.encoders.shards import window_matrix
 from glm_assets.errors import DataRootError
 from glm_assets.genome.alphabet import reverse_complement
 from glm_assets.genome.fasta import ReferenceGenome
@@ -18,7 +18,7 @@ from glm_assets.lineage.embeddings import (
     make_variant_embeddings,
     read_embeddings,
 )
-from glm_assets.lineage.layer_sweep import draw_sample, make_layer_sweep
+from glm_assets.lineage.layer_comparison import draw_sample, make_layer_comparison
 from glm_assets.lineage.sources import (
     make_clinvar_release,
     make_glm_checkpoint,
@@ -199,16 +199,16 @@ def test_a_sweep_judges_each_layer_on_a_sample_without_the_test_split(tmp_path, 
     for chrom in ("21", "22"):
         make_clinvar_variants(study, chrom)
         make_variant_windows(study, chrom)
-    manifest = make_layer_sweep(study, silent)
-    table = read_part(study.layer_sweep().folder)
+    manifest = make_layer_comparison(study, silent)
+    table = read_part(study.layer_comparison().folder)
     assert table["layer"].to_list() == sweep["layers"]
     sample = draw_sample(study)
     assert set(sample["split"].unique()) <= {"train", "val"}
     assert sample.equals(draw_sample(study))
     assert manifest.facts["variants"] == sample.height <= 40
     assert table["auroc_distance"].is_between(0, 1).all()
-    assert (study.layer_sweep().folder / "layers.png").stat().st_size > 10_000
-    assert make_layer_sweep(study, silent).reused
+    assert (study.layer_comparison().folder / "layers.png").stat().st_size > 10_000
+    assert make_layer_comparison(study, silent).reused
     # The study's own layer finds the sample's vectors there.
     facts = make_variant_embeddings(study, "21", silent).facts
     assert facts["cache_hits"] == sample.filter(pl.col("chrom") == "21").height > 0

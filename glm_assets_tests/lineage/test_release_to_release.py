@@ -11,16 +11,16 @@ import pytest
 
 pytest.importorskip("vortex")
 
-from glm_assets.lineage.embeddings import make_variant_embeddings, read_embeddings  # noqa: E402
-from glm_assets.lineage.sources import (  # noqa: E402
+from glm_assets.lineage.embeddings import make_variant_embeddings, read_embeddings
+from glm_assets.lineage.sources import (
     make_clinvar_release,
     make_glm_checkpoint,
     make_reference_genome,
 )
-from glm_assets.lineage.variants import make_clinvar_variants, make_variant_windows  # noqa: E402
-from glm_assets.profiles.profile import read_profile  # noqa: E402
-from glm_assets.storage.tables import read_part  # noqa: E402
-from glm_assets_tests.lineage.studies import tiny_study  # noqa: E402
+from glm_assets.lineage.variants import make_clinvar_variants, make_variant_windows
+from glm_assets.profiles.profile import read_profile
+from glm_assets.storage.tables import read_part
+from glm_assets_tests.lineage.studies import tiny_study
 
 WORK = [
     "ref_digest",
@@ -60,7 +60,11 @@ def test_a_new_release_embeds_only_what_no_digest_of_the_old_one_names(tmp_path,
         make_clinvar_variants(study, "13")
         make_variant_windows(study, "13")
         table = read_part(study.variant_windows("13").folder)
-        return study, table.select("chrom", "pos", "alt", *WORK), make_variant_embeddings(study, "13", silent).facts
+        return (
+            study,
+            table.select("chrom", "pos", "alt", *WORK),
+            make_variant_embeddings(study, "13", silent).facts,
+        )
 
     study, old, first = refreshed("2025-11-30")
     vectors = dict(zip(old.rows(), np.hstack(read_embeddings(study, "13")), strict=True))
@@ -84,5 +88,5 @@ def test_a_new_release_embeds_only_what_no_digest_of_the_old_one_names(tmp_path,
     assert len(both) > 10_000
     assert all(np.array_equal(vectors[row], again[row]) for row in both)
 
-    back, table, third = refreshed("2025-11-30")  # going back embeds nothing
+    _, table, third = refreshed("2025-11-30")  # going back embeds nothing
     assert (third["cache_hits"], third["windows_computed"]) == (table.height, 0)

@@ -1,0 +1,1 @@
+"""Evo2: its configurations, its forwards, and what they cost."""

@@ -1,0 +1,254 @@
+"""The Evo2 encoder: which forward gives the vectors, in batches that fit the memory."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glm_assets.encoders.base import PADDING, Encoder, EncoderSpec
+from glm_assets.encoders.device import CPU, peak_memory, prepare_device
+from glm_assets.encoders.evo2.blocks import Arithmetic
+from glm_assets.encoders.evo2.config import BFLOAT16_SPLIT, FLOAT32_RESIDUAL, layer_width, model_config
+from glm_assets.encoders.evo2.downstream import embed_downstream_batch
+from glm_assets.encoders.evo2.hook import LayerHook, pool_pair_outputs
+from glm_assets.encoders.evo2.model import load_model
+from glm_assets.encoders.evo2.pairs import embed_pair_batch, embed_window_batch
+from glm_assets.encoders.evo2.plan import (
+    DOWNSTREAM_ONLY,
+    TWO_FORWARDS,
+    PairBatch,
+    is_paired_layer,
+    next_batch,
+)
+from glm_assets.encoders.evo2.tally import FlopTally
+from glm_assets.encoders.pooling import Pooling
+from glm_assets.encoders.reduction import pool_outputs
+from glm_assets.errors import EncoderError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Windows of 1,024 bases: eight fit a CPU's caches, thirty-two fill a large GPU.
+_CPU_BATCH_TOKENS = 8_192
+_GPU_BATCH_TOKENS = 32_768
+
+_log = logging.getLogger(__name__)
+
+
+class Evo2Encoder(Encoder):
+    """An Evo2 model, hooked at one layer.
+
+    Args:
+        spec: From `evo2_spec`.
+        weights: A vtx checkpoint: a zip file of tensors in savanna layout, as Arc Institute publishes them.
+        device: `cpu` or `cuda:N`. Make one GPU per process visible to keep vtx from touching the others.
+        batch_tokens: Bases in one forward pass; a value that suits the device by default. It is halved whenever
+            the GPU runs out of memory.
+        cpu_threads: torch threads of this process when on a CPU.
+
+    Raises:
+        EncoderError: The weights do not fit the model, or the layer or device does not exist.
+    """
+
+    def __init__(
+        self,
+        spec: EncoderSpec,
+        *,
+        weights: Path,
+        device: str,
+        batch_tokens: int | None = None,
+        cpu_threads: int = 1,
+    ) -> None:
+        self.device_name = prepare_device(device, cpu_threads)
+        self.spec = spec
+        self.batch_tokens = batch_tokens or (_CPU_BATCH_TOKENS if device == CPU else _GPU_BATCH_TOKENS)
+        self._device = device
+        self._pooling = Pooling.parse(spec.pooling)
+        split = spec.dtype == BFLOAT16_SPLIT
+        self._arithmetic = Arithmetic(wide_stream=split or spec.dtype == FLOAT32_RESIDUAL, split=split)
+        self._model = load_model(spec, weights, device)
+        config = model_config(spec.name)
+        self._hook = LayerHook(self._model, spec, layer_width(spec.layer, config))
+        self._counter = FlopTally(spec, config)
+
+    @property
+    def peak_memory(self) -> int:
+        """Most bytes of the GPU's memory that were used so far."""
+        return peak_memory(self._device)
+
+    def embed_batch(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pooled vectors of one batch, in halves where the GPU's memory is too small.
+
+        Args:
+            windows: (b, L) ASCII bytes.
+
+        Returns:
+            (b, dimension) float32.
+
+        Raises:
+            EncoderError: Not even one window fits, or the pooling is around a variant.
+        """
+        import torch
+
+        if self._pooling.needs_variant:
+            raise EncoderError(
+                f"pooling {self._pooling.name} has no meaning for a single sequence",
+                expected="mean, mean_bf16 or covariance:WIDTH",
+                fix="set encoder.sequence_pooling",
+            )
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return self._forward(windows)
+        middle = self._halve(len(windows), windows.shape[1], "window")
+        return np.concatenate([self.embed_batch(windows[:middle]), self.embed_batch(windows[middle:])])
+
+    def embed_pairs(
+        self, ref: NDArray[np.uint8], var: NDArray[np.uint8], offset: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Vectors of reference windows and what the variants add to them; see `Encoder.embed_pairs`.
+
+        `spec.extras["pairs"]` says how: with the prefix that a variant shares with its reference computed once,
+        over the pooled positions of variants only, or in two forwards.
+
+        Args:
+            ref: (n, L) reference windows, ASCII bytes; shorter ones are padded on the right with zero bytes.
+            var: (n, L) variant windows, each as long as its reference window.
+            offset: (n,) 0-based index of the variant's first base in its window.
+
+        Returns:
+            The reference vectors and the differences variant - reference, both (n, dimension) float32.
+
+        Raises:
+            EncoderError: A window is empty or longer than the context, or its variant's is of another length; an
+                offset does not fit; not even one pair fits the GPU.
+        """
+        vectors, delta = self._embed_pairs([self.spec.layer], ref, var, offset)[0]
+        return vectors, delta
+
+    def embed_pairs_at(
+        self, layers: Sequence[str], ref: NDArray[np.uint8], var: NDArray[np.uint8], offset: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """Vectors of pairs at several layers from one forward, as `embed_pairs` gives them at one.
+
+        Args:
+            layers: Blocks, their `mlp` or `mlp.l3`, none deeper than the encoder's own layer.
+            ref: (n, L) reference windows.
+            var: (n, L) variant windows.
+            offset: (n,) index of the variant's first base.
+
+        Returns:
+            (layers, 2, n, dimension) float32: reference vectors and differences.
+
+        Raises:
+            EncoderError: A layer is not one of these, or the pairs are not right, as in `embed_pairs`.
+        """
+        if self.spec.extras["pairs"] == TWO_FORWARDS or not all(map(is_paired_layer, layers)):
+            raise EncoderError(
+                f"layers {', '.join(layers)} cannot be had from one forward",
+                expected="blocks, their mlp or mlp.l3, without FP8 and the original's casts and pooling",
+            )
+        return self._embed_pairs(layers, ref, var, offset)
+
+    def _embed_pairs(
+        self, layers: Sequence[str], ref: NDArray[np.uint8], var: NDArray[np.uint8], offset: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        lengths = np.count_nonzero(ref != PADDING, axis=1)
+        self._check_lengths(lengths)
+        if (odd := np.flatnonzero(lengths != np.count_nonzero(var != PADDING, axis=1))).size:
+            raise EncoderError(f"the windows of pair {int(odd[0])} differ in length", expected="equal lengths")
+        reference = np.unique(ref, axis=0, return_inverse=True)[1].reshape(-1)
+        by_reference = np.argsort(reference, kind="stable")
+        vectors = np.empty((len(layers), 2, len(ref), self.spec.dimension), np.float32)
+        for length in np.unique(lengths):
+            rows = by_reference[lengths[by_reference] == length]
+            own = self._tokens_of_variant(int(length))
+            while rows.size:
+                # Read anew each time: it is lowered when the device runs out of memory.
+                batch = rows[: next_batch(reference[rows], int(length), own, self.batch_tokens)]
+                pairs = (ref[batch, :length], var[batch, :length], offset[batch])
+                vectors[:, :, batch] = self._pairs_in_memory(layers, *pairs)
+                rows = rows[batch.size :]
+        return vectors
+
+    def _tokens_of_variant(self, length: int) -> int:
+        """Tokens that a variant takes in memory: in the mixers a whole window, unless only few are computed."""
+        reach = self._pooling.positions_from_variant
+        return min(length, reach) if reach and self.spec.extras["pairs"] == DOWNSTREAM_ONLY else length
+
+    def _pairs_in_memory(
+        self, layers: Sequence[str], ref: NDArray[np.uint8], var: NDArray[np.uint8], offset: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """Vectors and differences (layers, 2, b, dimension) of one batch, in halves where the memory is too small."""
+        import torch
+
+        batch = PairBatch.of(ref, var, offset, self._pooling)
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return self._forward_pairs(layers, batch)
+        middle = self._halve(len(ref), ref.shape[1], "pair of windows")
+        halves = (slice(None, middle), slice(middle, None))
+        parts = [self._pairs_in_memory(layers, ref[half], var[half], offset[half]) for half in halves]
+        return np.concatenate(parts, axis=2)
+
+    def _forward_pairs(self, layers: Sequence[str], batch: PairBatch) -> NDArray[np.float32]:
+        import torch
+
+        method = self.spec.extras["pairs"]
+        with torch.inference_mode():
+            if method == TWO_FORWARDS:
+                pairs = [self._two_forwards(batch)]
+            elif method == DOWNSTREAM_ONLY and list(layers) == [self.spec.layer]:
+                pairs = [
+                    embed_downstream_batch(self._model, self.spec.layer, batch, self._pooling, self._arithmetic)
+                ]
+            else:
+                pairs = embed_pair_batch(self._model, layers, batch, self._pooling, self._arithmetic)
+            found = torch.stack([torch.stack(pair).cpu() for pair in pairs]).numpy()
+        tokens, flops = self._counter.pairs(batch)
+        self.windows_computed += len(batch.ref) + len(batch.var)
+        self.tokens_computed += tokens
+        self.flops += flops
+        return found
+
+    def _two_forwards(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+        ref, var = (self._hook.outputs(windows, self._device) for windows in (batch.ref, batch.var))
+        return pool_pair_outputs(self._pooling, ref, var, batch)
+
+    def _halve(self, count: int, length: int, what: str) -> int:
+        """Give up on batches of this size after the GPU ran out of memory.
+
+        Returns:
+            How many of the `count` are half.
+
+        Raises:
+            EncoderError: There was only one.
+        """
+        import torch
+
+        if count == 1:
+            raise EncoderError(
+                f"one {what} of {length} bases does not fit the memory of {self.device_name}",
+                fix="shorten windows.length, or use a GPU with more memory",
+            )
+        torch.cuda.empty_cache()
+        middle = count // 2
+        self.batch_tokens = min(self.batch_tokens, max(1, self.batch_tokens // 2), middle * length)
+        _log.warning("GPU out of memory with %d x %s; continuing with %d", count, what, middle)
+        return middle
+
+    def _forward(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the blocks; the final norm and the unembedding are not needed and not run."""
+        import torch
+
+        with torch.inference_mode():
+            if self.spec.extras["pairs"] == TWO_FORWARDS:
+                pooled = pool_outputs(self._pooling, self._hook.outputs(windows, self._device))
+            else:
+                layers = [self.spec.layer]
+                (pooled,) = embed_window_batch(self._model, layers, windows, self._pooling, self._arithmetic)
+            self.flops += self._counter.windows(*windows.shape)
+            return pooled.cpu().numpy()

@@ -1,0 +1,1 @@
+"""Repositories on Hugging Face: which files, of which commit, brought here whole."""

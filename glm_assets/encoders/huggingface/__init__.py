@@ -1,0 +1,1 @@
+"""DNA models in the format of transformers."""
