@@ -244,7 +244,16 @@ def measure_errors(pairs: Pairs, device: str) -> dict[str, Any]:
         model = coarse if dtype == torch.bfloat16 and (device != "cpu" or not arithmetic.split) else fine
         for pooling in poolings:
             errors[pooling.name][name] = share(embed_ours(model, pairs, pooling, arithmetic), truth[pooling.name])
-    return {"errors": errors, "prefix_original": prefix, "prefix_ours": prefix_of_ours(coarse, pairs)}
+    enough = errors["mean"]["original"] / 10
+    return {
+        "enough": next((name for name in ARITHMETIC if errors["mean"][name] <= enough), None),
+        "prefix_original": prefix,
+        "prefix_ours": prefix_of_ours(coarse, pairs),
+        "errors": {
+            pooling: {name: float(f"{value:.3g}") for name, value in row.items()}
+            for pooling, row in errors.items()
+        },
+    }
 
 
 def embed_original_of(ref: torch.Tensor, var: torch.Tensor) -> NDArray[np.float32]:
@@ -279,34 +288,41 @@ def seconds_of(action: Callable[[], object], device: str) -> float:
     return time.perf_counter() - began
 
 
-def measure_speed(pairs: Pairs, device: str, repeats: int) -> dict[str, Any]:
-    """Seconds of the original's procedure and ours, in turns."""
+def measure_speed(pairs: Pairs, device: str, repeats: int) -> dict[str, float]:
+    """Seconds of the original's procedure and ours, in turns of one batch of the original's each."""
     config = model_config(MODEL)
     blocks = blocks_needed(LAYER, config)
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     full, ours = make_model(device, config["num_layers"], dtype), make_model(device, blocks, dtype)
     mean, plain = Pooling("mean"), Arithmetic()
-    alone = [slice(row, row + 1) for row in range(len(pairs[0]))]
-    count = BATCH // 2
-    ways: dict[str, Callable[[], object]] = {
-        "original": lambda: embed_original(full, pairs, device),
-        "pair": lambda: [
-            _alone(ours, tuple(part[rows] for part in pairs), mean)
-            for rows in (slice(start, start + count) for start in range(0, len(alone), count))
-        ],
-        "dedup": lambda: embed_ours(ours, pairs, mean, plain),
-        "downstream128": lambda: embed_ours(ours, pairs, Pooling("downstream", 128), plain),
+    ways: dict[str, Callable[[Pairs], object]] = {
+        "original": lambda part: embed_original(full, part, device),
+        "pair": lambda part: [_alone(ours, half, mean) for half in _pieces(part, BATCH // 2)],
+        "dedup": lambda part: embed_ours(ours, part, mean, plain),
+        "downstream128": lambda part: embed_ours(ours, part, Pooling("downstream", 128), plain),
     }
     if device != "cpu":
         for name in ("float32_residual", "bfloat16x2"):
-            ways[name] = lambda name=name: embed_ours(ours, pairs, mean, ARITHMETIC[name][1])
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(repeats + (device != "cpu")):  # a GPU's first run compiles and allocates
-        for name, way in ways.items():
-            took = seconds_of(way, device)
-            if turn or device == "cpu":
-                seconds[name].append(took)
+            ways[name] = partial(_with_arithmetic, ours, mean, ARITHMETIC[name][1])
+        for way in ways.values():  # a GPU's first run compiles and allocates
+            way(pairs)
+    seconds = {name: [0.0] * repeats for name in ways}
+    for turn in range(repeats):
+        for part in _pieces(pairs, BATCH):
+            for name, way in ways.items():
+                seconds[name][turn] += seconds_of(partial(way, part), device)
     return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def _pieces(pairs: Pairs, count: int) -> list[Pairs]:
+    """Consecutive pairs, so many at a time."""
+    ref, var, offset = pairs
+    cuts = range(0, len(ref), count)
+    return [(ref[at : at + count], var[at : at + count], offset[at : at + count]) for at in cuts]
+
+
+def _with_arithmetic(model: Any, pooling: Pooling, arithmetic: Arithmetic, pairs: Pairs) -> None:
+    embed_ours(model, pairs, pooling, arithmetic)
 
 
 def _alone(model: Any, pairs: Any, pooling: Pooling) -> None:
@@ -397,7 +413,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--variants", type=int, default=64)
     parser.add_argument("--first", type=int, default=5000, help="the first of the consecutive variants")
-    parser.add_argument("--error-variants", type=int, default=6)
+    parser.add_argument("--error-variants", type=int, default=6, help="0 to leave the errors out")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
@@ -405,11 +421,6 @@ def main() -> None:
     began = time.perf_counter()
     pairs, references = take_pairs(options.mirror, options.first, options.variants)
     seconds = measure_speed(pairs, options.device, options.repeats)
-    few: Any = tuple(part[: options.error_variants] for part in pairs)
-    accuracy = measure_errors(few, options.device)
-    errors = accuracy["errors"]
-    original = errors["mean"]["original"]
-    enough = next((name for name in ARITHMETIC if errors["mean"][name] <= original / 10), None)
     figures = {
         "name": "embedding",
         "ratio_pair": round(seconds["original"] / seconds["pair"], 2),
@@ -420,15 +431,11 @@ def main() -> None:
         "distinct_references": references,
         "seconds": {name: round(took, 2) for name, took in seconds.items()},
         "original_windows_per_second": round(2 * options.variants / seconds["original"], 2),
-        "enough": enough,
-        "windows_per_second": price_of_arithmetic(few, options.device),
-        "prefix_original": accuracy["prefix_original"],
-        "prefix_ours": accuracy["prefix_ours"],
-        "errors": {
-            pooling: {name: float(f"{value:.3g}") for name, value in row.items()}
-            for pooling, row in errors.items()
-        },
     }
+    if options.error_variants:
+        few = _pieces(pairs, options.error_variants)[0]
+        figures |= measure_errors(few, options.device)
+        figures["windows_per_second"] = price_of_arithmetic(few, options.device)
     if options.device != "cpu":
         figures |= gpu_figures(pairs, options.device)
     figures["total_seconds"] = round(time.perf_counter() - began)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from glm_assets.errors import DataRootError, SettingsError
-from glm_assets.profiles.profile import BUILT_IN, read_profile
+from glm_assets.profiles.profile import BUILT_IN, build_profile, read_profile
 from glm_assets.settings import Settings
 from glm_assets.storage import data_root
 from glm_assets.storage.atomic import write_json
@@ -99,6 +99,21 @@ def test_a_bad_variable_is_named_with_what_is_allowed(monkeypatch, variable, val
         (lambda p: p["encoder"].update(pooling="max"), "encoder.pooling", "covariance:WIDTH"),
         (lambda p: p["encoder"].update(sequence_pooling="downstream"), "encoder.sequence_pooling", "mean_bf16"),
         (lambda p: p["encoder"].update(pooling="covariance:8"), "encoder", "must be the same"),
+        (
+            lambda p: p["encoder"].update(pooling="centre:400"),
+            "takes 200 positions before",
+            "at least 128 and 128",
+        ),
+        (
+            lambda p: (
+                p.update(windows={"length": 256, "layout": "grid", "stride": 128, "reach": 100}),
+                p["encoder"].update(pooling="downstream:100", reverse_complement=True),
+            ),
+            "takes 100 positions before",
+            "at least 29 and 100",
+        ),
+        (lambda p: p["sweep"].update(layers=["blocks.3", "blocks.3"]), "sweep.layers", "named twice"),
+        (lambda p: p["sweep"].update(layers=["blocks.6.projections"]), "sweep.layers", "blocks.N.mlp.l3"),
         (lambda p: p["encoder"].update(precision="half"), "encoder.precision", "float32_residual"),
         (lambda p: p["encoder"].update(sha256="abc"), "encoder.sha256", "pattern"),
         (
@@ -106,8 +121,8 @@ def test_a_bad_variable_is_named_with_what_is_allowed(monkeypatch, variable, val
                 p.update(windows={"length": 64, "layout": "grid", "stride": 32, "reach": 16}),
                 p["encoder"].update(pooling="downstream:17"),
             ),
-            "takes 17 positions",
-            "must not be smaller",
+            "and 17 from it on",
+            "at least 17 and 16",
         ),
         (lambda p: p["heads"].pop("v2"), "heads", "v2"),
         (lambda p: p.pop("seed"), "seed", "missing"),
@@ -213,3 +228,11 @@ def test_another_encoder_does_not_keep_the_profiles_revision_and_checksum(monkey
     monkeypatch.setenv("GLM_ENCODER", "evo2_7b")
     encoder = Settings.from_environment().run_profile.encoder
     assert (encoder.name, encoder.revision, encoder.sha256) == ("evo2_7b", "main", None)
+
+
+def test_an_anchor_in_the_middle_is_the_same_recipe_said_or_not(tmp_path):
+    recipes = []
+    for windows in ({"length": 256, "anchor": 128}, {"length": 256}, {"length": 256, "layout": "centred"}):
+        profile = build_profile(read_profile("demo") | {"windows": windows}, "mine")
+        recipes.append(profile.windows.as_dict())
+    assert recipes == [{"length": 256, "anchor": 128}] * 3

@@ -186,9 +186,8 @@ def embedding_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
         ),
         _result(
             "probe_unchanged",
-            facts["probe_error"] is None or facts["probe_error"] <= facts["probe_tolerance"],
-            error="nothing was computed" if facts["probe_error"] is None else facts["probe_error"],
-            tolerance=facts["probe_tolerance"],
+            facts["probe_drift"] is None or facts["probe_drift"] <= 1,
+            drift="nothing was computed" if facts["probe_drift"] is None else facts["probe_drift"],
         ),
     ]
 

@@ -104,7 +104,7 @@ class Encoder(ABC):
         windows_computed: Windows that went through the model so far.
         tokens_computed: Bases that were computed for them.
         flops: What that cost and what was saved, where the encoder can tell.
-        probe_error: How far its vectors are from those in the store, as `probe.check_probe` found; None unasked.
+        probe_drift: How far its probe is from the one in the store, as `probe.check_probe` found; None unasked.
     """
 
     spec: EncoderSpec
@@ -113,7 +113,7 @@ class Encoder(ABC):
     windows_computed: int = 0
     tokens_computed: int = 0
     flops: Flops = Flops()
-    probe_error: float | None = None
+    probe_drift: float | None = None
 
     def forget_work(self) -> None:
         """Set the counters of work to nothing."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from glm_assets.errors import EncoderError
 
 CPU = "cpu"
+
+_NO_MEMORY = re.compile("CUFFT_ALLOC_FAILED|CUBLAS_STATUS_ALLOC_FAILED|CUDA out of memory")
 
 
 def resolve_device(device: str) -> str:
@@ -61,6 +65,20 @@ def prepare_device(device: str, cpu_threads: int) -> str:
         )
     memory = torch.cuda.get_device_properties(device).total_memory
     return f"{torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
+
+
+@contextmanager
+def out_of_memory_suppressed() -> Iterator[None]:
+    """End a block quietly where a GPU's memory is too small for it; cuFFT and cuBLAS say so in ways of their own."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        return
+    except RuntimeError as error:
+        if not _NO_MEMORY.search(str(error)):
+            raise
 
 
 def peak_memory(device: str) -> int:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from glm_assets.encoders.base import Encoder, EncoderSpec, Flops
 from glm_assets.encoders.keys import pair_keys, sequence_keys
 from glm_assets.encoders.progress import ProgressLine
-from glm_assets.encoders.shards import REVERSE_WINDOW, ShardReport, embed_shard
+from glm_assets.encoders.shards import REVERSE_WINDOW, ShardReport, embed_shard, pair_shards
 from glm_assets.storage.embeddings import EmbeddingStore, Vectors
 
 Progress = Callable[[str], None]
@@ -74,7 +74,7 @@ class EmbedReport:
         seconds: Time spent on computing and storing, loading the model included.
         devices: Where the encoders computed, with how many shards each.
         peak_memory: Most bytes of a GPU's memory used by one encoder; 0 on CPUs.
-        probe_error: Largest of the encoders' probe errors; None where nothing was computed.
+        probe_drift: Largest of the encoders' drifts; None where nothing was computed.
     """
 
     rows: int
@@ -86,7 +86,7 @@ class EmbedReport:
     seconds: float
     devices: Mapping[str, int]
     peak_memory: int
-    probe_error: float | None
+    probe_drift: float | None
 
     @property
     def windows_per_second(self) -> float:
@@ -130,7 +130,7 @@ def embed_variants(
     missing = store.missing(keys)
     columns = [*_SHARD_COLUMNS, *([REVERSE_WINDOW] if spec.reverse_complement else [])]
     todo = windows.with_columns(keys).filter(missing).unique("key", maintain_order=True).select(columns)
-    report = _run(engine, _pair_shards(todo, shard_rows), "variants", missing, progress)
+    report = _run(engine, pair_shards(todo, shard_rows), "variants", missing, progress)
     report = replace(report, distinct_references=todo["ref_digest"].n_unique())
     return windows.select(*_IDENTITY, keys), report
 
@@ -180,21 +180,6 @@ def read_vectors(index: pl.DataFrame, store: EmbeddingStore) -> tuple[Vectors, V
     return store.read(index["key"])
 
 
-def _pair_shards(todo: pl.DataFrame, shard_rows: int) -> list[pl.DataFrame]:
-    """Cut rows into shards, never between two that share a reference window."""
-    if not todo.height:
-        return []
-    grouped = (
-        todo.with_row_index("row")
-        .with_columns(group=pl.col("row").min().over("ref_digest"))
-        .sort("group", "row")
-        .with_row_index("place")
-        .with_columns(shard=pl.col("place").min().over("group") // shard_rows)
-        .drop("row", "group", "place")
-    )
-    return grouped.partition_by("shard", maintain_order=True, include_key=False)
-
-
 def _run(
     engine: Engine, shards: list[pl.DataFrame], what: str, missing: NDArray[np.bool_], progress: Progress
 ) -> EmbedReport:
@@ -203,13 +188,13 @@ def _run(
     line = ProgressLine(progress, what, sum(map(len, shards)))
     windows, tokens, flops, memory = 0, 0, Flops(), 0
     devices: dict[str, int] = {}
-    probe_errors: list[float] = []
+    drifts: list[float] = []
     for done in engine.run(shards):
         line.advance(done.rows)
         windows, tokens, flops = windows + done.windows_computed, tokens + done.tokens_computed, flops + done.flops
         devices[done.device] = devices.get(done.device, 0) + 1
         memory = max(memory, done.peak_memory)
-        probe_errors += [] if done.probe_error is None else [done.probe_error]
+        drifts += [] if done.probe_drift is None else [done.probe_drift]
     return EmbedReport(
         rows=len(missing),
         cache_hits=int((~missing).sum()),
@@ -220,5 +205,5 @@ def _run(
         seconds=time.monotonic() - start,
         devices=devices,
         peak_memory=memory,
-        probe_error=max(probe_errors, default=None),
+        probe_drift=max(drifts, default=None),
     )

@@ -81,6 +81,11 @@ class Pooling:
             return None
         return self.width if self.kind == "downstream" else self.width - self.width // 2
 
+    @property
+    def positions_before_variant(self) -> int:
+        """How many positions before the variant's first base are taken, where a number of them is asked for."""
+        return self.width // 2 if self.kind == "centre" and self.width else 0
+
     def dimension(self, width: int) -> int:
         """Length of the vectors from a layer that puts out `width` numbers at each position."""
         if self.kind != "covariance" or self.width is None:

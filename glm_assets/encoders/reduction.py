@@ -33,10 +33,9 @@ class Reduction:
         self._pooling = pooling
         self._weights = [None if weight is None else weight.float() for weight in weights]
         if pooling.kind == "covariance":
-            directions = torch_directions(dimension, cast("int", pooling.width))
-            self._weights = [
-                directions if weight is None else directions.to(weight.device) @ weight for weight in self._weights
-            ]
+            device = next((weight.device for weight in self._weights if weight is not None), None)
+            directions = torch_directions(dimension, cast("int", pooling.width)).to(device)
+            self._weights = [directions if weight is None else directions @ weight for weight in self._weights]
 
     def pool(self, segments: Iterable[Sequence[Tensor]], counts: Sequence[int]) -> Tensor:
         """Pool segments of positions.

@@ -22,24 +22,22 @@ class ShardReport:
 
     Attributes:
         rows: Variants or sequences.
-        references: Different reference windows; 0 for sequences.
         windows_computed: Windows that went through the model, reference and variant windows alike.
         tokens_computed: Bases computed for them; a prefix that a variant's window shares with its reference's
             counts once where the encoder computes it once.
         flops: What that cost and what was saved, where the encoder can tell.
         device: Where it was computed.
         peak_memory: Most bytes of that GPU's memory used so far; 0 where there is none.
-        probe_error: How far the encoder's probe is from the one in the store, where that was asked.
+        probe_drift: How far the encoder's probe is from the one in the store, where that was asked.
     """
 
     rows: int
-    references: int
     windows_computed: int
     tokens_computed: int
     flops: Flops
     device: str
     peak_memory: int = 0
-    probe_error: float | None = None
+    probe_drift: float | None = None
 
 
 def embed_shard(shard: pl.DataFrame, encoder: Encoder, store: EmbeddingStore) -> ShardReport:
@@ -57,19 +55,16 @@ def embed_shard(shard: pl.DataFrame, encoder: Encoder, store: EmbeddingStore) ->
     before = encoder.windows_computed, encoder.tokens_computed, encoder.flops
     if "seq" in shard.columns:
         store.append_sequences(shard["key"], _sequence_vectors(shard["seq"], encoder))
-        references = 0
     else:
         store.append(shard["key"], *_pair_vectors(shard, encoder))
-        references = shard["ref_digest"].n_unique()
     return ShardReport(
         rows=len(shard),
-        references=references,
         windows_computed=encoder.windows_computed - before[0],
         tokens_computed=encoder.tokens_computed - before[1],
         flops=encoder.flops - before[2],
         device=encoder.device_name,
         peak_memory=encoder.peak_memory,
-        probe_error=encoder.probe_error,
+        probe_drift=encoder.probe_drift,
     )
 
 
@@ -96,6 +91,26 @@ def _pair_vectors(shard: pl.DataFrame, encoder: Encoder) -> tuple[Vectors, Vecto
 
 def _mean(this: Vectors, other: Vectors) -> Vectors:
     return (this + other) * np.float32(0.5)
+
+
+def pair_shards(todo: pl.DataFrame, shard_rows: int) -> list[pl.DataFrame]:
+    """Cut rows into shards, never between two that share a reference window.
+
+    Args:
+        todo: Rows with `ref_digest`.
+        shard_rows: In a shard, or a few more.
+    """
+    if not todo.height:
+        return []
+    grouped = (
+        todo.with_row_index("row")
+        .with_columns(group=pl.col("row").min().over("ref_digest"))
+        .sort("group", "row")
+        .with_row_index("place")
+        .with_columns(shard=pl.col("place").min().over("group") // shard_rows)
+        .drop("row", "group", "place")
+    )
+    return grouped.partition_by("shard", maintain_order=True, include_key=False)
 
 
 def window_matrix(sequences: pl.Series) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from glm_assets.encoders.base import EncoderSpec
 from glm_assets.encoders.keys import pair_keys
 from glm_assets.encoders.progress import ProgressLine
-from glm_assets.encoders.shards import window_matrix
+from glm_assets.encoders.shards import pair_shards, window_matrix
 from glm_assets.storage.embeddings import EmbeddingStore, Vectors
 
 
@@ -57,18 +57,19 @@ def sweep_layers(
     """
     keys = {layer: pair_keys(windows, replace(spec, layer=layer).fingerprint, recipe) for layer in layers}
     missing = {layer: store.missing(column) for layer, column in keys.items()}
-    todo = windows.with_row_index("row").filter(np.any(list(missing.values()), axis=0)).sort("ref_digest", "row")
+    todo = windows.with_row_index("number").with_columns(keys[layers[0]])
+    todo = todo.filter(np.any(list(missing.values()), axis=0)).unique("key", maintain_order=True)
     if not todo.height:
         return keys
     encoder, line = load(), ProgressLine(progress, "variants at all layers", todo.height)
-    for shard in todo.iter_slices(shard_rows):
+    for shard in pair_shards(todo, shard_rows):
         pair = (
             window_matrix(shard["ref_seq"]),
             window_matrix(shard["var_seq"]),
             shard["variant_offset"].to_numpy(),
         )
         found = encoder.embed_pairs_at(layers, *pair)
-        rows = shard["row"].to_numpy()
+        rows = shard["number"].to_numpy()
         for layer, vectors in zip(layers, found, strict=True):
             _append_missing(store, keys[layer].gather(rows), vectors, missing[layer][rows])
         line.advance(len(shard))

@@ -86,6 +86,18 @@ class WindowRecipe:
         """Return the recipe as plain values, for manifests and cache keys."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
+    @property
+    def least_before(self) -> int:
+        """Bases before a variant that its window holds at least, away from the contig's start."""
+        if self.layout == "centred":
+            return cast("int", self.anchor)
+        return self.length - cast("int", self.reach) - cast("int", self.stride) + 1
+
+    @property
+    def least_after(self) -> int:
+        """Bases from a variant's first on that its window holds at least."""
+        return self.length - cast("int", self.anchor) if self.layout == "centred" else cast("int", self.reach)
+
     def starts(self, first: NDArray[np.int64], contig_length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Place the windows of variants on a contig.
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from glm_assets.encoders.base import Encoder, EncoderSpec
 from glm_assets.encoders.embed import EmbedReport, embed_sequences, embed_variants, read_vectors
 from glm_assets.encoders.engines.worker_processes import StartWorker
-from glm_assets.encoders.probe import probe_tolerance
 from glm_assets.encoders.shards import REVERSE_WINDOW
 from glm_assets.encoders.summary import VectorSummary, summarise_sequences, summarise_vectors
 from glm_assets.evaluation.embedding_figures import pair_distances, plot_pair_distances
@@ -131,8 +130,7 @@ def _facts(spec: EncoderSpec, report: EmbedReport, summary: VectorSummary, store
         "flops_saved": {name: round(share, 4) for name, share in saved.items()} or None,
         "device": ", ".join(sorted(report.devices)) or "none needed",
         "gpu_memory_gb": round(report.peak_memory / 1e9, 2) if report.peak_memory else None,
-        "probe_error": report.probe_error,
-        "probe_tolerance": probe_tolerance(spec),
+        "probe_drift": report.probe_drift,
         "finite": summary.finite,
         "zero_delta_share": summary.zero_delta_share,
         "smallest_norm": summary.norm_min,

@@ -15,7 +15,7 @@ from glm_assets.evaluation.embedding_figures import pair_distances
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.ranking import auroc, ridge_scores
 from glm_assets.evaluation.sweep_figures import plot_layer_sweep
-from glm_assets.lineage.embeddings import load_encoder
+from glm_assets.lineage.engines import embed_job
 from glm_assets.lineage.study import Study
 from glm_assets.storage.products import Facts, Manifest
 from glm_assets.storage.schemas import LAYER_COMPARISON
@@ -36,13 +36,14 @@ def make_layer_comparison(study: Study, progress: Progress) -> Manifest:
         sample = draw_sample(study)
         layers, deepest = study.profile.sweep.layers, study.sweep_spec
 
+        store = study.store()
+
         def load() -> LayeredEncoder:
-            encoder = load_encoder(study, deepest)
+            encoder = embed_job(study, deepest).load_checked(store)
             if not isinstance(encoder, Evo2Encoder):
                 raise EncoderError(f"encoder {deepest.name} gives one layer at a time", expected="an Evo2 model")
             return encoder
 
-        store = study.store()
         keys = sweep_layers(
             sample,
             layers,

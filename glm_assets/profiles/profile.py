@@ -73,11 +73,12 @@ class WindowSettings(_Section):
 
     def recipe(self) -> WindowRecipe:
         """The recipe that windows are cut by."""
-        return WindowRecipe(**self.as_dict())
+        return WindowRecipe(**self.model_dump(exclude_none=True))
 
     def as_dict(self) -> dict[str, Any]:
-        """The values that are set: what a data root, a product and a vector's key are a function of."""
-        return self.model_dump(exclude_none=True, exclude_defaults=True)
+        """The recipe's values: what a data root, a product and a vector's key are a function of."""
+        values = self.recipe().as_dict()
+        return {name: value for name, value in values.items() if (name, value) != ("layout", "centred")}
 
 
 class SplitSettings(_Section):
@@ -140,9 +141,10 @@ class SweepSettings(_Section):
     @classmethod
     def _from_one_forward(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
         if odd := [layer for layer in layers if not is_paired_layer(layer)]:
-            raise ValueError(
-                f"{odd[0]!r} cannot be had from one forward; allowed: blocks.N, blocks.N.mlp, blocks.N.mlp.l3"
-            )
+            allowed = "blocks.N, blocks.N.mlp, blocks.N.mlp.l3"
+            raise ValueError(f"{odd[0]!r} cannot be had from one forward; allowed: {allowed}")
+        if len(set(layers)) < len(layers):
+            raise ValueError("a layer is named twice")
         return layers
 
 
@@ -201,13 +203,15 @@ class Profile(_Section):
         return tuple(chrom for chrom in CHROMOSOMES if chrom in chromosomes)
 
     @model_validator(mode="after")
-    def _grid_holds_what_is_pooled(self) -> Profile:
-        pooling, reach = Pooling.parse(self.encoder.pooling), self.windows.reach
-        wanted = pooling.positions_from_variant
-        if reach and wanted and wanted > reach:
+    def _windows_hold_what_is_pooled(self) -> Profile:
+        pooling, recipe = Pooling.parse(self.encoder.pooling), self.windows.recipe()
+        before, after = pooling.positions_before_variant, pooling.positions_from_variant or 0
+        if self.encoder.reverse_complement:  # the other strand looks the other way
+            before = after = max(before, after)
+        if before > recipe.least_before or after > recipe.least_after:
             raise ValueError(
-                f"pooling {pooling.name} takes {wanted} positions from the variant on: "
-                f"windows.reach, now {reach}, must not be smaller"
+                f"pooling {pooling.name} takes {before} positions before a variant and {after} from it on; windows "
+                f"hold at least {recipe.least_before} and {recipe.least_after}: change encoder.pooling or windows"
             )
         return self
 

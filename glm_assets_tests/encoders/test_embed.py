@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from glm_assets.encoders.base import Encoder, EncoderSpec
 from glm_assets.encoders.embed import InProcess, embed_sequences, embed_variants, read_vectors
 from glm_assets.encoders.shards import window_matrix
 from glm_assets.errors import FormatError
+from glm_assets.genome.alphabet import reverse_complement
 from glm_assets.storage.embeddings import EmbeddingStore
 from glm_assets_tests.encoders.conftest import random_windows, text, variant_frame
 
@@ -175,6 +177,31 @@ def test_sequences_of_any_length_are_embedded_once_and_keyed_in_order(tmp_path):
     )
     assert again.equals(keys)
     assert (report.cache_hits, report.windows_computed) == (6, 0)
+
+
+def test_a_sequences_vector_is_the_mean_over_both_strands_where_that_is_wanted(tmp_path):
+    encoder, store = CountingEncoder(), EmbeddingStore(tmp_path)
+    encoder.spec = replace(encoder.spec, reverse_complement=True)
+    windows = random_windows(2, 50)
+    pieces = (windows[0], windows[1, :7])
+    keys, _ = embed_sequences(
+        pl.Series([text(piece) for piece in pieces]),
+        encoder.spec,
+        InProcess(lambda: encoder, store),
+        store,
+        shard_rows=4,
+        progress=lambda line: None,
+    )
+    one = CountingEncoder()
+    for vector, piece in zip(store.read_sequences(keys), pieces, strict=True):
+        expected = (one.embed(piece[None]) + one.embed(reverse_complement(piece)[None])) / 2
+        np.testing.assert_allclose(vector, expected[0], rtol=1e-6)
+
+
+def test_equal_rows_are_computed_once(tmp_path):
+    index, report = run(pl.concat([variant_frame(2)] * 2), CountingEncoder(), EmbeddingStore(tmp_path))
+    assert (report.rows, report.windows_computed) == (8, 2 + 4)
+    assert index["key"].n_unique() == 4
 
 
 def test_a_letter_that_is_not_ascii_is_refused():

@@ -27,6 +27,12 @@ def test_a_pair_key_is_the_digest_of_everything_that_defines_the_vector():
     assert key() == hashlib.sha256(text.encode()).hexdigest()
 
 
+def test_the_other_strands_window_is_part_of_the_key_where_both_are_embedded():
+    """Near a deletion it holds bases that neither window has."""
+    keys = {key(), key(reverse_var_seq="ACG"), key(reverse_var_seq="ACT")}
+    assert len(keys) == 3
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 pytest.importorskip("vortex")
 
 from glm_assets.encoders.embed import InProcess, embed_variants
 from glm_assets.encoders.registry import encoder_spec, make_encoder
+from glm_assets.encoders.shards import window_matrix
 from glm_assets.encoders.sweep import sweep_layers
 from glm_assets.errors import EncoderError
 from glm_assets.storage.embeddings import EmbeddingStore
@@ -57,6 +59,33 @@ def test_what_is_there_is_not_computed_again(tmp_path, spec, weights):
     more = variant_frame(5)  # four of its five windows are the frame's
     sweep(more, spec, load, store)
     assert loads[-1].windows_computed == 1 + 2
+
+
+def test_rows_in_any_order_and_twice_cost_each_reference_and_variant_once(tmp_path, spec, weights):
+    frame = variant_frame(4).sample(fraction=1, shuffle=True, seed=2)
+    encoder = make_encoder(spec, weights=weights, device="cpu")
+    keys = sweep_layers(
+        pl.concat([frame, frame]),
+        LAYERS,
+        spec,
+        lambda: encoder,
+        EmbeddingStore(tmp_path),
+        {},
+        shard_rows=1,
+        progress=lambda line: None,
+    )
+    assert encoder.windows_computed == 4 + 8
+    assert {len(column) for column in keys.values()} == {16}
+
+
+def test_a_single_layer_other_than_the_encoders_own_is_that_layer(weights):
+    own = encoder_spec("demo", revision="0", layer="blocks.3", pooling="downstream:16", device="cpu")
+    deep = encoder_spec("demo", revision="0", layer=LAYER, pooling="downstream:16", device="cpu")
+    frame = variant_frame(2)
+    pair = window_matrix(frame["ref_seq"]), window_matrix(frame["var_seq"]), frame["variant_offset"].to_numpy()
+    expected = make_encoder(own, weights=weights, device="cpu").embed_pairs(*pair)
+    found = make_encoder(deep, weights=weights, device="cpu").embed_pairs_at(["blocks.3"], *pair)[0]
+    assert np.abs(found - np.stack(expected)).max() <= 1e-6 * np.abs(expected[0]).max()
 
 
 def test_a_layer_that_needs_a_hook_is_refused(encoder):

@@ -18,7 +18,7 @@ from glm_assets.lineage.embeddings import (
     make_variant_embeddings,
     read_embeddings,
 )
-from glm_assets.lineage.layer_comparison import draw_sample, make_layer_comparison
+from glm_assets.lineage.layer_comparison import _judge, draw_sample, make_layer_comparison
 from glm_assets.lineage.sources import (
     make_clinvar_release,
     make_glm_checkpoint,
@@ -219,3 +219,27 @@ def test_the_built_in_profiles_can_be_read_with_all_their_options(tmp_path):
         path = tmp_path / f"{name}.yaml"
         path.write_text(yaml.safe_dump(read_profile(name)))
         assert tiny_study(tmp_path, "demo", profile=None).profile.encoder.precision == "auto"
+
+
+def test_a_layers_ridge_is_judged_by_variants_it_did_not_see():
+    """The classes lie the other way round in val: a ridge that had seen val would still rank it right."""
+    generator = np.random.default_rng(0)
+    label = np.tile([0, 1], 40)
+    in_val = np.arange(80) >= 60
+    delta = generator.normal(0, 0.1, (80, 5)).astype(np.float32)
+    delta[:, 0] += np.where(label == 1, 1, -1) * np.where(in_val, -1, 1)
+    sample = pl.DataFrame({"label": label, "split": np.where(in_val, "val", "train")})
+    judged = _judge(sample, np.ones((80, 5), np.float32), delta)
+    assert judged["auroc_probe"] == 0
+    assert (judged["variants"], judged["probe_variants"]) == (80, 20)
+
+
+def test_a_sample_is_spread_over_the_chromosome(tmp_path, tiny_tree):
+    sweep = {"layers": ["blocks.3"], "variants": 10}
+    study, _ = embedded(tmp_path, tiny_tree, "21")
+    study = tiny_study(tmp_path, tiny_tree, {"sweep": sweep, "chromosomes": ["21"]})
+    windows = read_part(study.variant_windows("21").folder).filter(pl.col("split") != "test")
+    sample = draw_sample(study)
+    assert sample.height == 10
+    assert sample["label"].sum() == 5
+    assert sample["pos"].max() > windows["pos"].median() > sample["pos"].min()

@@ -90,7 +90,7 @@ def compute_shard(shard: pl.DataFrame, encoder: Encoder, store: EmbeddingStore, 
         again: Whether another worker had this shard before. Only then is the store asked: that reads all its indexes.
     """
     if again and not store.missing(shard["key"]).any():
-        return ShardReport(len(shard), 0, 0, 0, Flops(), encoder.device_name)
+        return ShardReport(len(shard), 0, 0, Flops(), encoder.device_name)
     return embed_shard(shard, encoder, store)
 
 

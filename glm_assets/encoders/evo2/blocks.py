@@ -28,6 +28,12 @@ class Arithmetic:
         """The residual stream as it enters the first block."""
         return embedded.float() if self.wide_stream else embedded
 
+    def result_type(self, layer: Any) -> Any:
+        """The type of a linear layer's output."""
+        import torch
+
+        return torch.float32 if self.split else layer.weight.dtype
+
     def multiply(self, layer: Any, x: Tensor) -> Tensor:
         """A linear layer's output for activations (..., w), which are rounded as this arithmetic says."""
         if not self.split:

@@ -67,7 +67,7 @@ EVO2_MODELS: dict[str, Evo2Model] = {
     DEMO: Evo2Model("evo2-7b-1m.yml", None, overrides=_DEMO_SIZE),
 }
 
-_LAYER = re.compile(r"blocks\.(\d+)(?:\.(.+))?")
+_LAYER = re.compile(r"blocks\.(0|[1-9]\d*)(?:\.(.+))?")
 # Submodules whose output is not as wide as the residual stream, as multiples of a configuration value.
 _WIDTHS = {
     "mlp.l1": (1, "inner_mlp_size"),

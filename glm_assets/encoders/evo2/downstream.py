@@ -9,6 +9,7 @@ the long filters, which are linear, so that only the change has to be convolved.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,91 +72,75 @@ class _Places:
         return _Places(self.reference.to(device), self.start.to(device), self.count, self.length)
 
 
-def downstream_tokens(batch: PairBatch) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
-    """The tokens that variants need of their own.
-
-    Args:
-        batch: Its spans say where pooling ends.
-
-    Returns:
-        (V,) the window's index of each variant's first own token, (V,) how many it needs, and (V, m) the tokens,
-        with filler after the last that is needed.
-    """
-    end = batch.span[1]
-    start = np.minimum(batch.first, end)
-    needed = end - start
-    width = max(1, int(needed.max(initial=0)))
-    at = start[:, None] + np.arange(width)
-    is_own = at < end[:, None]
-    rows = np.arange(len(at))[:, None]
-    return start, needed, np.where(is_own, batch.var[rows, np.minimum(at, batch.length - 1)], np.uint8(_FILLER))
-
-
 def embed_downstream_batch(
-    model: Any, layer: str, batch: PairBatch, pooling: Pooling, arithmetic: Arithmetic
-) -> tuple[Tensor, Tensor]:
-    """Pooled outputs of a layer at the variants' positions, and what the variants change of them, in float32.
+    model: Any, layers: Sequence[str], batch: PairBatch, pooling: Pooling, arithmetic: Arithmetic
+) -> list[tuple[Tensor, Tensor]]:
+    """Pooled outputs of some layers at the variants' positions, and what the variants change of them, in float32.
 
-    Call it in inference mode. It holds for the configurations of Evo2 with one head per filter input: no bias of the
-    short filter, no flipped or column-split projections, no fused kernels.
+    Call it in inference mode. It holds for the configurations of Evo2: no bias of the short filter, no flipped or
+    column-split projections, no fused kernels.
 
     Args:
-        model: A vtx `StripedHyena` whose last block is the layer's.
-        layer: A block, its `mlp` or `mlp.l3`.
+        model: A vtx `StripedHyena` whose last block is the deepest layer's.
+        layers: Blocks, their `mlp` or `mlp.l3`.
         batch: The windows; the batch's spans bound what is computed.
         pooling: `downstream:m`.
         arithmetic: In which types.
 
     Returns:
-        (V, dimension) reference vectors and (V, dimension) differences variant - reference.
+        For each layer (V, dimension) reference vectors and (V, dimension) differences variant - reference.
     """
     import torch
 
     device = model.embedding_layer.weight.device
-    start, needed, own = downstream_tokens(batch)
+    start, _, width = batch.own_tokens()
     places = _Places(
-        torch.from_numpy(batch.reference).to(device),
-        torch.from_numpy(start).to(device),
-        own.shape[1],
-        batch.length,
+        torch.from_numpy(batch.reference).to(device), torch.from_numpy(start).to(device), width, batch.length
     )
     ref, var = (
         arithmetic.start(model.embedding_layer(torch.from_numpy(tokens.astype(np.int64)).to(device)))
-        for tokens in (batch.ref, own)
+        for tokens in (batch.ref, _own_tokens(batch))
     )
+    found = {}
     for index, block in enumerate(model.blocks):
         ref, var = (model.cross_device_transfer(stream, index) for stream in (ref, var))
         places = places.to(ref.device)
         mix = _attend if hasattr(block, "inner_mha_cls") else _filter
         ref, var = mix(block, ref, var, places, arithmetic)
+        inner = [arithmetic.gated(block, stream) for stream in (ref, var)]
+        of_ref, of_var = (row_outputs(layers, index, block, *both) for both in zip(inner, (ref, var), strict=True))
+        for (layer, refs, weights), (_, variants, _) in zip(of_ref, of_var, strict=True):
+            found[layer] = _pool(refs, variants, batch, Reduction(pooling, weights, ref.shape[-1]))
         if index < len(model.blocks) - 1:
             ref, var = (
-                arithmetic.multiply(block.mlp.l3, arithmetic.gated(block, stream)) + stream
-                for stream in (ref, var)
+                arithmetic.multiply(block.mlp.l3, part) + stream
+                for part, stream in zip(inner, (ref, var), strict=True)
             )
-    last = len(model.blocks) - 1, model.blocks[-1]
-    ((_, refs, weights),) = row_outputs([layer], *last, arithmetic.gated(last[1], ref), ref)
-    ((_, variants, _),) = row_outputs([layer], *last, arithmetic.gated(last[1], var), var)
-    reduction = Reduction(pooling, weights, ref.shape[-1])
-    return _pool(refs, variants, batch, start.tolist(), needed.tolist(), reduction)
+    return [found[layer] for layer in layers]
+
+
+def _own_tokens(batch: PairBatch) -> NDArray[np.uint8]:
+    """(V, m) tokens that variants need of their own, with filler after the last that is needed."""
+    start, _, width = batch.own_tokens()
+    at = start[:, None] + np.arange(width)
+    rows = np.arange(len(at))[:, None]
+    own = batch.var[rows, np.minimum(at, batch.length - 1)]
+    return np.where(at < batch.span[1][:, None], own, np.uint8(_FILLER))
 
 
 def _pool(
-    refs: list[Tensor],
-    variants: list[Tensor],
-    batch: PairBatch,
-    starts: list[int],
-    needed: list[int],
-    reduction: Reduction,
+    refs: list[Tensor], variants: list[Tensor], batch: PairBatch, reduction: Reduction
 ) -> tuple[Tensor, Tensor]:
     of = batch.reference.tolist()
     first, end = (bound.tolist() for bound in batch.span)
+    start, needed, _ = batch.own_tokens()
+    starts, lengths = start.tolist(), needed.tolist()
     counts = [stop - begin for begin, stop in zip(first, end, strict=True)]
     rows = range(len(of))
     vectors = reduction.pool(([part[of[row], first[row] : end[row]] for part in refs] for row in rows), counts)
     changes = (
         [
-            variant[row, : needed[row]].float() - part[of[row], starts[row] : end[row]].float()
+            variant[row, : lengths[row]].float() - part[of[row], starts[row] : end[row]].float()
             for variant, part in zip(variants, refs, strict=True)
         ]
         for row in rows
@@ -172,7 +157,9 @@ def _attend(
 
     mha = block.inner_mha_cls
     rotary = mha.rotary_emb
-    rotary._update_cos_sin_cache(places.length + places.count, device=ref.device, dtype=mha.Wqkv.weight.dtype)
+    rotary._update_cos_sin_cache(
+        places.length + places.count, device=ref.device, dtype=arithmetic.result_type(mha.Wqkv)
+    )
 
     def project(stream: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         qkv = arithmetic.multiply(mha.Wqkv, block.pre_norm(stream)).unflatten(-1, (3, mha.num_heads, mha.head_dim))

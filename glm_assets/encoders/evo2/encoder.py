@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm_assets.encoders.base import PADDING, Encoder, EncoderSpec
-from glm_assets.encoders.device import CPU, peak_memory, prepare_device
+from glm_assets.encoders.device import CPU, out_of_memory_suppressed, peak_memory, prepare_device
 from glm_assets.encoders.evo2.blocks import Arithmetic
 from glm_assets.encoders.evo2.config import BFLOAT16_SPLIT, FLOAT32_RESIDUAL, layer_width, model_config
 from glm_assets.encoders.evo2.downstream import embed_downstream_batch
@@ -94,17 +93,15 @@ class Evo2Encoder(Encoder):
         Raises:
             EncoderError: Not even one window fits, or the pooling is around a variant.
         """
-        import torch
-
         if self._pooling.needs_variant:
             raise EncoderError(
                 f"pooling {self._pooling.name} has no meaning for a single sequence",
                 expected="mean, mean_bf16 or covariance:WIDTH",
                 fix="set encoder.sequence_pooling",
             )
-        with contextlib.suppress(torch.OutOfMemoryError):
+        with out_of_memory_suppressed():
             return self._forward(windows)
-        middle = self._halve(len(windows), windows.shape[1], "window")
+        middle = self._halve(len(windows), windows.size, f"window of {windows.shape[1]} bases")
         return np.concatenate([self.embed_batch(windows[:middle]), self.embed_batch(windows[middle:])])
 
     def embed_pairs(
@@ -184,12 +181,12 @@ class Evo2Encoder(Encoder):
         self, layers: Sequence[str], ref: NDArray[np.uint8], var: NDArray[np.uint8], offset: NDArray[np.integer]
     ) -> NDArray[np.float32]:
         """Vectors and differences (layers, 2, b, dimension) of one batch, in halves where the memory is too small."""
-        import torch
-
         batch = PairBatch.of(ref, var, offset, self._pooling)
-        with contextlib.suppress(torch.OutOfMemoryError):
+        with out_of_memory_suppressed():
             return self._forward_pairs(layers, batch)
-        middle = self._halve(len(ref), ref.shape[1], "pair of windows")
+        length = ref.shape[1]
+        tokens = len(batch.ref) * length + len(ref) * self._tokens_of_variant(length)
+        middle = self._halve(len(ref), tokens, f"pair of windows of {length} bases")
         halves = (slice(None, middle), slice(middle, None))
         parts = [self._pairs_in_memory(layers, ref[half], var[half], offset[half]) for half in halves]
         return np.concatenate(parts, axis=2)
@@ -201,12 +198,9 @@ class Evo2Encoder(Encoder):
         with torch.inference_mode():
             if method == TWO_FORWARDS:
                 pairs = [self._two_forwards(batch)]
-            elif method == DOWNSTREAM_ONLY and list(layers) == [self.spec.layer]:
-                pairs = [
-                    embed_downstream_batch(self._model, self.spec.layer, batch, self._pooling, self._arithmetic)
-                ]
             else:
-                pairs = embed_pair_batch(self._model, layers, batch, self._pooling, self._arithmetic)
+                embed = embed_downstream_batch if method == DOWNSTREAM_ONLY else embed_pair_batch
+                pairs = embed(self._model, layers, batch, self._pooling, self._arithmetic)
             found = torch.stack([torch.stack(pair).cpu() for pair in pairs]).numpy()
         tokens, flops = self._counter.pairs(batch)
         self.windows_computed += len(batch.ref) + len(batch.var)
@@ -218,8 +212,13 @@ class Evo2Encoder(Encoder):
         ref, var = (self._hook.outputs(windows, self._device) for windows in (batch.ref, batch.var))
         return pool_pair_outputs(self._pooling, ref, var, batch)
 
-    def _halve(self, count: int, length: int, what: str) -> int:
+    def _halve(self, count: int, tokens: int, what: str) -> int:
         """Give up on batches of this size after the GPU ran out of memory.
+
+        Args:
+            count: Rows of the batch.
+            tokens: What the batch counted for in the plan.
+            what: A row.
 
         Returns:
             How many of the `count` are half.
@@ -231,14 +230,13 @@ class Evo2Encoder(Encoder):
 
         if count == 1:
             raise EncoderError(
-                f"one {what} of {length} bases does not fit the memory of {self.device_name}",
+                f"one {what} does not fit the memory of {self.device_name}",
                 fix="shorten windows.length, or use a GPU with more memory",
             )
         torch.cuda.empty_cache()
-        middle = count // 2
-        self.batch_tokens = min(self.batch_tokens, max(1, self.batch_tokens // 2), middle * length)
-        _log.warning("GPU out of memory with %d x %s; continuing with %d", count, what, middle)
-        return middle
+        self.batch_tokens = min(self.batch_tokens, max(1, tokens // 2))
+        _log.warning("GPU out of memory with %d x %s; continuing with %d", count, what, count // 2)
+        return count // 2
 
     def _forward(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the blocks; the final norm and the unembedding are not needed and not run."""

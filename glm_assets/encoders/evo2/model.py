@@ -50,7 +50,8 @@ def load_model(spec: EncoderSpec, weights: Path, device: str) -> Any:
     # Early exit: deeper blocks are neither built nor read from the file.
     config["num_layers"] = blocks_needed(spec.layer, config)
     config["use_fp8_input_projections"] = "fp8" in spec.needs
-    config["use_flash_attn"] = device != CPU and cpu.has_flash_attention()
+    # flash-attn's kernels know no float32
+    config["use_flash_attn"] = device != CPU and spec.dtype != "float32" and cpu.has_flash_attention()
     model = build_model(config, device)
     _read_weights(model, weights, spec)
     return _place(model, spec, device)

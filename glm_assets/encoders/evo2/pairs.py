@@ -177,7 +177,7 @@ def _pool_pairs(
 
     def changes(row: int, of: int, first: int) -> list[Tensor]:
         """Differences at the pooled positions from the first that differs on."""
-        begin = max(first, starts[row])
+        begin = min(first, ends[row])
         own = slice(begin - first, ends[row] - first)
         return [
             suffix[row][own].float() - ref[of, begin : ends[row]].float()

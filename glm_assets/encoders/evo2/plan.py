@@ -16,7 +16,7 @@ DOWNSTREAM_ONLY = "downstream_only"
 TWO_FORWARDS = "two_forwards"
 
 # A block or its MLP: what is pooled follows from activations before the MLP's last, bias-free projection.
-_PAIRED_LAYER = re.compile(r"blocks\.\d+(\.mlp(\.l3)?)?")
+_PAIRED_LAYER = re.compile(r"blocks\.(0|[1-9]\d*)(\.mlp(\.l3)?)?")
 
 
 def is_paired_layer(layer: str) -> bool:
@@ -124,6 +124,17 @@ class PairBatch:
     def length(self) -> int:
         """Tokens of a window that are computed at most."""
         return self.ref.shape[1]
+
+    def own_tokens(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """What variants need of their own where nothing after their pooled positions is computed.
+
+        Returns:
+            (V,) index of each variant's first own token, (V,) how many it needs, and the most that one needs, at
+            least 1.
+        """
+        start = np.minimum(self.first, self.span[1])
+        needed = self.span[1] - start
+        return start, needed, max(1, int(needed.max(initial=0)))
 
     @property
     def suffix_lengths(self) -> list[int]:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from glm_assets.encoders.base import EncoderSpec, Flops
 from glm_assets.encoders.evo2.config import blocks_needed
 from glm_assets.encoders.evo2.flops import Evo2Flops
@@ -56,7 +54,7 @@ class FlopTally:
             return variants * batch.length, variants * self._ours.mixers(batch.length)
         if self._method != DOWNSTREAM_ONLY:
             return sum(batch.suffix_lengths), variants * self._ours.mixers(batch.length)
-        width = max(1, int(np.max(batch.span[1] - np.minimum(batch.first, batch.span[1]), initial=0)))
+        *_, width = batch.own_tokens()
         return variants * width, variants * self._ours.downstream_mixers(width, batch.length)
 
     def _window(self, flops: Evo2Flops, length: int) -> float:

@@ -17,7 +17,7 @@ pytest.importorskip("vortex")
 from glm_assets.encoders.demo import make_demo_checkpoint  # noqa: E402
 from glm_assets.encoders.evo2 import encoder as encoder_module  # noqa: E402
 from glm_assets.encoders.evo2 import hook  # noqa: E402
-from glm_assets.encoders.evo2.config import model_config  # noqa: E402
+from glm_assets.encoders.evo2.config import evo2_spec, model_config  # noqa: E402
 from glm_assets.encoders.evo2.encoder import Evo2Encoder  # noqa: E402
 from glm_assets.encoders.evo2.model import build_model  # noqa: E402
 from glm_assets.encoders.pooling import Pooling  # noqa: E402
@@ -320,3 +320,29 @@ def test_rotary_turns_pairs_of_entries_by_an_angle_that_grows_with_position():
     assert torch.allclose(apply_rotary(turned, angle.cos(), angle.sin(), conjugate=True), x, atol=1e-6)
     late = apply_rotary(x[:, 3:], angle.cos(), angle.sin(), 3)
     assert torch.equal(late, turned[:, 3:])
+
+
+def test_on_a_gpu_each_way_of_computing_is_a_fingerprint_of_its_own():
+    """Nothing of a GPU is needed to say what its vectors would be."""
+    options = [
+        {},
+        {"cast_all_bf16": True},
+        {"precision": "float32"},
+        {"precision": "float32_residual"},
+        {"precision": "bfloat16x2"},
+        {"reverse_complement": True},
+        {"pooling": "mean_bf16"},
+    ]
+    specs = [
+        evo2_spec("evo2_7b", revision="0", layer=LAYER, device="cuda:0", **{"pooling": "mean"} | option)
+        for option in options
+    ]
+    assert len({spec.fingerprint for spec in specs}) == len(options)
+    assert specs[0].dtype == "bfloat16"
+    assert specs[1].extras == {"cast_all_bf16": True, "pairs": "two_forwards"}
+
+
+@pytest.mark.parametrize("layer", ["blocks.025.mlp.l3", "blocks.32", "blocks.-1", "layers.3"])
+def test_a_layer_that_is_no_block_is_an_error_that_says_what_there_is(layer):
+    with pytest.raises(EncoderError, match=r"unknown layer.*blocks\.0 to blocks\.31"):
+        encoder_spec("demo", revision="0", layer=layer, device="cpu")

@@ -275,6 +275,38 @@ def test_out_of_memory_halves_the_batch_and_changes_no_vector(spec, weights, enc
     assert small.batch_tokens <= 4 * LENGTH
 
 
+@pytest.mark.parametrize("pooling", ["mean", "downstream:16"])
+@pytest.mark.parametrize("room", [8, 4, 2, 1])
+def test_after_running_out_of_memory_batches_are_of_the_size_that_fitted(weights, pooling, room):
+    spec = encoder_spec("demo", revision="0", layer="blocks.0", pooling=pooling, device="cpu")
+    sizes = []
+
+    class Small(Evo2Encoder):
+        def _forward_pairs(self, layers, batch):
+            if len(batch.var) > room:
+                raise RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED")
+            sizes.append(len(batch.var))
+            return super()._forward_pairs(layers, batch)
+
+    ref = random_windows(64)
+    var = np.stack([snv(window, 64) for window in ref])
+    each = LENGTH + (16 if pooling == "downstream:16" else LENGTH)
+    encoder = Small(spec, weights=weights, device="cpu", batch_tokens=32 * each)
+    encoder.embed_pairs(ref, var, np.full(64, 64))
+    assert set(sizes) == {room}
+    assert sum(sizes) == 64
+
+
+def test_another_runtime_error_is_none_of_memory(spec, weights):
+    class Broken(Evo2Encoder):
+        def _forward_pairs(self, layers, batch):
+            raise RuntimeError("CUDA error: uncorrectable ECC error")
+
+    ref = random_windows(2)
+    with pytest.raises(RuntimeError, match="ECC"):
+        Broken(spec, weights=weights, device="cpu").embed_pairs(ref, ref, np.zeros(2))
+
+
 def test_a_pair_that_does_not_fit_is_an_error(spec, weights):
     class Tiny(Evo2Encoder):
         def _forward_pairs(self, layers, batch):

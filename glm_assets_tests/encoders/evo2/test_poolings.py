@@ -205,3 +205,86 @@ def test_a_float32_residual_needs_our_own_forward():
         )
     with pytest.raises(EncoderError, match="unknown precision 'float16'"):
         encoder_spec("demo", revision="0", layer=LAYER, device="cpu", precision="float16")
+
+
+def repeat_beside_a_late_variant():
+    """An insertion in a repeat, which differs from its reference only 60 bases on, and an SNV behind that."""
+    ref = random_windows(2, LENGTH)
+    ref[0, 100:160], ref[0, 160] = ord("A"), ord("C")
+    var = np.stack([np.concatenate([ref[0, :100], ref[0, 100:101], ref[0, 100:-1]]), snv(ref[1], 250)])
+    return ref, var, np.array([100, 250])
+
+
+@pytest.mark.parametrize("pooling", ["centre:40", "downstream:20", "downstream", "covariance:4"])
+def test_a_difference_behind_the_pooled_positions_is_none(weights, pooling):
+    ref, var, offset = repeat_beside_a_late_variant()
+    encoder = make(weights, pooling)
+    found = np.stack(encoder.embed_pairs(ref, var, offset), axis=1)
+    of_ref, of_var = (outputs(encoder._model, LAYER, windows) for windows in (ref, var))
+    for row in range(2):
+        for mine, expected in zip(
+            found[row], by_definition(pooling, of_ref[row], of_var[row], int(offset[row])), strict=True
+        ):
+            norm = np.linalg.norm(found[row][0])
+            assert np.linalg.norm(mine - expected) <= TOLERANCE * norm
+    alone = encoder.embed_pairs(ref[:1], var[:1], offset[:1])
+    assert alone[1].any() == (pooling in ("downstream", "covariance:4"))
+
+
+def test_more_variants_than_attention_takes_at_once(weights):
+    windows = random_windows(2, 140)
+    ref = np.repeat(windows, [70, 5], axis=0)
+    offset = np.r_[np.arange(70), np.arange(60, 65)]
+    var = np.stack([snv(window, at) for window, at in zip(ref, offset, strict=True)])
+    assert_by_definition(make(weights, "downstream:16", batch_tokens=10**5), ref, var, offset)
+
+
+def test_windows_that_differ_at_their_end_only_are_two(weights):
+    ref = np.repeat(random_windows(1, LENGTH), 2, axis=0)
+    ref[1] = snv(ref[1], LENGTH - 1)
+    assert_by_definition(make(weights, "mean"), ref, np.stack([snv(window, 5) for window in ref]), np.full(2, 5))
+
+
+def test_batches_are_planned_by_what_a_variant_takes(weights):
+    encoder = make(weights, "downstream:16", batch_tokens=LENGTH + 16 * 20)
+    ref = np.repeat(random_windows(1, LENGTH), 20, axis=0)
+    var = np.stack([snv(window, at) for window, at in zip(ref, range(100, 120), strict=True)])
+    encoder.embed_pairs(ref, var, np.arange(100, 120))
+    assert encoder.windows_computed == 1 + 20
+
+
+def test_the_originals_mean_is_taken_of_each_windows_own_reference(weights):
+    ref = random_windows(3)[[2, 0, 1, 0]]
+    var = np.stack([snv(window, 64) for window in ref])
+    encoder = make(weights, "mean_bf16")
+    vectors, delta = encoder.embed_pairs(ref, var, np.full(4, 64))
+    for row in range(4):
+        alone = encoder.embed_pairs(ref[row : row + 1], var[row : row + 1], np.full(1, 64))
+        assert np.abs(vectors[row] - alone[0][0]).max() <= 2**-7 * np.abs(vectors[row]).max()
+        assert np.array_equal(delta[row] != 0, delta[row] != 0)
+        assert np.abs(vectors[row] - vectors[(row + 1) % 4]).max() > 2**-4 or row == 1
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32_residual", "bfloat16x2"])
+@pytest.mark.parametrize("pooling", ["mean", "downstream:16", "covariance:4"])
+def test_a_gpus_arithmetic_fits_together(weights, precision, pooling, monkeypatch):
+    """A GPU multiplies bfloat16 into float32; here the product is stood in for, and all types and shapes are real."""
+
+    def product(one, other, *, out_dtype):
+        assert one.dtype == other.dtype == torch.bfloat16
+        return (one.float() @ other.float()).to(out_dtype)
+
+    monkeypatch.setattr(torch, "mm", product)
+    ref, var, offset = pairs_everywhere(64, [3, 20, 60])
+    spec = encoder_spec("demo", revision="0", layer=LAYER, pooling=pooling, device="cpu", precision=precision)
+    found = []
+    for as_gpu in (False, True):
+        encoder = make_encoder(spec, weights=weights, device="cpu")
+        if as_gpu:  # the types that vtx's own cast gives on a GPU
+            for block in encoder._model.blocks:
+                if hasattr(block, "projections"):
+                    block.projections.bfloat16()
+            encoder._model.to_bfloat16_except_pr_lc()
+        found.append(encoder.embed_pairs(ref, var, offset)[1])
+    error = np.linalg.norm(found[1] - found[0]) / np.linalg.norm(found[0])
+    assert error < (5e-4 if precision == "bfloat16x2" else 0.3)
