@@ -21,6 +21,7 @@ from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint
 from glm_assets.lineage.variants import make_clinvar_variants, make_variant_windows
 from glm_assets.profiles.profile import read_profile
 from glm_assets_tests.checkouts import make_checkout, wait_until
+from glm_assets_tests.encoders.engines.jobs import published
 from glm_assets_tests.lineage.studies import tiny_study
 
 POOL = "gpu"
@@ -174,7 +175,7 @@ def ready(tmp_path, tiny_tree, monkeypatch):
 
 
 def shards(study) -> int:
-    return len(list((study.root / "embeddings").glob("[!.]*.parquet")))
+    return published(study.root / "embeddings")
 
 
 def freeze_in_the_middle(study, process) -> list[psutil.Process]:
