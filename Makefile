@@ -59,7 +59,7 @@ test: .venv/.dev  ## run the tests (below 10 minutes)
 test-system: .venv/.system  ## run the slow tests: servers, killed processes, the whole demo (below 35 minutes)
 	$(PYTEST) -n 2 --dist loadfile -m system
 
-check: .venv/.dev  ## lint, format, types and definitions
+check: .venv/.system  ## lint, format, types and definitions
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
