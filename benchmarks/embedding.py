@@ -179,10 +179,8 @@ def embed_ours(
         while rows.size:
             taken = rows[: next_batch(reference[rows], ref.shape[1], own, budget)]
             batch = PairBatch.of(ref[taken], var[taken], offset[taken], pooling)
-            if few:
-                found = embed_downstream_batch(model, LAYER, batch, pooling, arithmetic)
-            else:
-                (found,) = embed_pair_batch(model, [LAYER], batch, pooling, arithmetic)
+            embed = embed_downstream_batch if few else embed_pair_batch
+            (found,) = embed(model, [LAYER], batch, pooling, arithmetic)
             deltas.append(found[1].cpu().numpy())
             rows = rows[taken.size :]
     return np.concatenate(deltas)

@@ -156,7 +156,7 @@ def count_downstream(windows: pl.DataFrame) -> float:
     while rows.size:
         taken = rows[: next_batch(reference[rows], RECIPE.length, REACH, GPU_TOKENS)]
         batch = PairBatch.of(ref[taken], var[taken], offset[taken], DOWNSTREAM)
-        total += count_flops(lambda: embed_downstream_batch(model, LAYER, batch, DOWNSTREAM, Arithmetic()))  # noqa: B023
+        total += count_flops(lambda: embed_downstream_batch(model, [LAYER], batch, DOWNSTREAM, Arithmetic()))  # noqa: B023
         rows = rows[taken.size :]
     return total
 
