@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glm_assets.encoders.device import CPU, peak_memory
 from glm_assets.errors import EncoderError
 from glm_assets.storage.atomic import digest_of
 
@@ -114,6 +115,7 @@ class Encoder(ABC):
     tokens_computed: int = 0
     flops: Flops = Flops()
     probe_drift: float | None = None
+    _device: str = CPU
 
     def forget_work(self) -> None:
         """Set the counters of work to nothing."""
@@ -123,7 +125,7 @@ class Encoder(ABC):
     @property
     def peak_memory(self) -> int:
         """Most bytes of a GPU's memory that were used so far; 0 where there is none."""
-        return 0
+        return peak_memory(self._device)
 
     @abstractmethod
     def embed_batch(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:

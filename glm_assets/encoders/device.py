@@ -83,9 +83,11 @@ def out_of_memory_suppressed() -> Iterator[None]:
 
 def peak_memory(device: str) -> int:
     """Most bytes that torch has held on a GPU so far in this process; 0 on a CPU."""
+    if device == CPU:
+        return 0
     import torch
 
-    return 0 if device == CPU else torch.cuda.max_memory_allocated(device)
+    return torch.cuda.max_memory_allocated(device)
 
 
 def visible_gpus(device_files: Path = Path("/dev")) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -130,8 +130,8 @@ def embed_variants(
     missing = store.missing(keys)
     columns = [*_SHARD_COLUMNS, *([REVERSE_WINDOW] if spec.reverse_complement else [])]
     todo = windows.with_columns(keys).filter(missing).unique("key", maintain_order=True).select(columns)
-    report = _run(engine, pair_shards(todo, shard_rows), "variants", missing, progress)
-    report = replace(report, distinct_references=todo["ref_digest"].n_unique())
+    references = todo["ref_digest"].n_unique()
+    report = _run(engine, pair_shards(todo, shard_rows), "variants", missing, progress, references=references)
     return windows.select(*_IDENTITY, keys), report
 
 
@@ -181,7 +181,13 @@ def read_vectors(index: pl.DataFrame, store: EmbeddingStore) -> tuple[Vectors, V
 
 
 def _run(
-    engine: Engine, shards: list[pl.DataFrame], what: str, missing: NDArray[np.bool_], progress: Progress
+    engine: Engine,
+    shards: list[pl.DataFrame],
+    what: str,
+    missing: NDArray[np.bool_],
+    progress: Progress,
+    *,
+    references: int = 0,
 ) -> EmbedReport:
     """Have the shards computed, with a line about it now and then."""
     start = time.monotonic()
@@ -198,7 +204,7 @@ def _run(
     return EmbedReport(
         rows=len(missing),
         cache_hits=int((~missing).sum()),
-        distinct_references=0,
+        distinct_references=references,
         windows_computed=windows,
         tokens_computed=tokens,
         flops=flops,

@@ -30,11 +30,13 @@ class Reduction:
     """
 
     def __init__(self, pooling: Pooling, weights: Sequence[Tensor | None], dimension: int) -> None:
+        import torch
+
         self._pooling = pooling
         self._weights = [None if weight is None else weight.float() for weight in weights]
         if pooling.kind == "covariance":
             device = next((weight.device for weight in self._weights if weight is not None), None)
-            directions = torch_directions(dimension, cast("int", pooling.width)).to(device)
+            directions = torch.from_numpy(fixed_directions(dimension, cast("int", pooling.width))).to(device)
             self._weights = [directions if weight is None else directions @ weight for weight in self._weights]
 
     def pool(self, segments: Iterable[Sequence[Tensor]], counts: Sequence[int]) -> Tensor:
@@ -91,13 +93,6 @@ def pool_outputs(pooling: Pooling, hidden: Tensor) -> Tensor:
         return (total / total.new_tensor(hidden.shape[1])).float()
     reduction = Reduction(pooling, [None], hidden.shape[-1])
     return reduction.pool([[window] for window in hidden], [hidden.shape[1]] * len(hidden))
-
-
-def torch_directions(dimension: int, count: int) -> Tensor:
-    """`fixed_directions` as a tensor on the CPU."""
-    import torch
-
-    return torch.from_numpy(fixed_directions(dimension, count))
 
 
 def fixed_directions(dimension: int, count: int) -> NDArray[np.float32]:

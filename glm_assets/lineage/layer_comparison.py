@@ -35,7 +35,6 @@ def make_layer_comparison(study: Study, progress: Progress) -> Manifest:
     def build(work: Path) -> Facts:
         sample = draw_sample(study)
         layers, deepest = study.profile.sweep.layers, study.sweep_spec
-
         store = study.store()
 
         def load() -> LayeredEncoder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 
 pytest.importorskip("vortex")
 
@@ -25,7 +24,7 @@ from glm_assets.lineage.sources import (
     make_reference_genome,
 )
 from glm_assets.lineage.variants import make_clinvar_variants, make_variant_windows
-from glm_assets.profiles.profile import read_profile
+from glm_assets.profiles.profile import build_profile, read_profile
 from glm_assets.sources.reference import FASTA
 from glm_assets.storage.tables import read_part
 from glm_assets_tests.lineage.studies import tiny_study
@@ -214,11 +213,12 @@ def test_a_sweep_judges_each_layer_on_a_sample_without_the_test_split(tmp_path, 
     assert facts["cache_hits"] == sample.filter(pl.col("chrom") == "21").height > 0
 
 
-def test_the_built_in_profiles_can_be_read_with_all_their_options(tmp_path):
-    for name in ("demo", "full", "faithful"):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(read_profile(name)))
-        assert tiny_study(tmp_path, "demo", profile=None).profile.encoder.precision == "auto"
+@pytest.mark.parametrize("name", ["demo", "full", "faithful"])
+def test_a_built_in_profile_says_what_a_sweep_compares_and_how_precisely(name):
+    profile = build_profile(read_profile(name), name)
+    assert profile.encoder.precision == "auto"
+    assert not profile.encoder.reverse_complement
+    assert profile.encoder.layer in profile.sweep.layers
 
 
 def test_a_layers_ridge_is_judged_by_variants_it_did_not_see():

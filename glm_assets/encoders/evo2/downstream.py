@@ -131,21 +131,17 @@ def _own_tokens(batch: PairBatch) -> NDArray[np.uint8]:
 def _pool(
     refs: list[Tensor], variants: list[Tensor], batch: PairBatch, reduction: Reduction
 ) -> tuple[Tensor, Tensor]:
-    of = batch.reference.tolist()
-    first, end = (bound.tolist() for bound in batch.span)
     start, needed, _ = batch.own_tokens()
     starts, lengths = start.tolist(), needed.tolist()
-    counts = [stop - begin for begin, stop in zip(first, end, strict=True)]
-    rows = range(len(of))
-    vectors = reduction.pool(([part[of[row], first[row] : end[row]] for part in refs] for row in rows), counts)
+    vectors = reduction.pool(([part[of, span] for part in refs] for of, span in batch.pooled), batch.pooled_counts)
     changes = (
         [
-            variant[row, : lengths[row]].float() - part[of[row], starts[row] : end[row]].float()
+            variant[row, : lengths[row]].float() - part[of, starts[row] : span.stop].float()
             for variant, part in zip(variants, refs, strict=True)
         ]
-        for row in rows
+        for row, (of, span) in enumerate(batch.pooled)
     )
-    return vectors, reduction.pool(changes, counts)
+    return vectors, reduction.pool(changes, batch.pooled_counts)
 
 
 def _attend(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm_assets.encoders.base import PADDING, Encoder, EncoderSpec
-from glm_assets.encoders.device import CPU, out_of_memory_suppressed, peak_memory, prepare_device
+from glm_assets.encoders.device import CPU, out_of_memory_suppressed, prepare_device
 from glm_assets.encoders.evo2.blocks import Arithmetic
 from glm_assets.encoders.evo2.config import BFLOAT16_SPLIT, FLOAT32_RESIDUAL, layer_width, model_config
 from glm_assets.encoders.evo2.downstream import embed_downstream_batch
@@ -75,11 +75,6 @@ class Evo2Encoder(Encoder):
         config = model_config(spec.name)
         self._hook = LayerHook(self._model, spec, layer_width(spec.layer, config))
         self._counter = FlopTally(spec, config)
-
-    @property
-    def peak_memory(self) -> int:
-        """Most bytes of the GPU's memory that were used so far."""
-        return peak_memory(self._device)
 
     def embed_batch(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pooled vectors of one batch, in halves where the GPU's memory is too small.

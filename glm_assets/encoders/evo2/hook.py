@@ -92,10 +92,8 @@ def pool_pair_outputs(pooling: Pooling, ref: Tensor, var: Tensor, batch: PairBat
     if pooling.kind == "mean_bf16":
         vectors = pool_outputs(pooling, ref)[batch.reference]
         return vectors, pool_outputs(pooling, var) - vectors
-    spans = [slice(*span) for span in zip(*(bound.tolist() for bound in batch.span), strict=True)]
-    rows = list(zip(batch.reference.tolist(), spans, strict=True))
+    rows, counts = batch.pooled, batch.pooled_counts
     reduction = Reduction(pooling, [None], ref.shape[-1])
-    counts = [span.stop - span.start for span in spans]
     deltas = ([var[row, span].float() - ref[of, span].float()] for row, (of, span) in enumerate(rows))
     return reduction.pool(([ref[of, span]] for of, span in rows), counts), reduction.pool(deltas, counts)
 

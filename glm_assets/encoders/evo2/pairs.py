@@ -173,22 +173,20 @@ def _pool_pairs(
     count, length = batch.ref.shape
     refs = [part[0, : count * length].unflatten(0, (count, length)) for part in parts]
     suffixes = [part[0, count * length :].split(batch.suffix_lengths) for part in parts]
-    starts, ends = (bound.tolist() for bound in batch.span)
+    pooled, counts = batch.pooled, batch.pooled_counts
 
-    def changes(row: int, of: int, first: int) -> list[Tensor]:
+    def changes(row: int, first: int) -> list[Tensor]:
         """Differences at the pooled positions from the first that differs on."""
-        begin = min(first, ends[row])
-        own = slice(begin - first, ends[row] - first)
+        of, span = pooled[row]
+        begin = min(first, span.stop)
+        own = slice(begin - first, span.stop - first)
         return [
-            suffix[row][own].float() - ref[of, begin : ends[row]].float()
+            suffix[row][own].float() - ref[of, begin : span.stop].float()
             for suffix, ref in zip(suffixes, refs, strict=True)
         ]
 
-    counts = [end - start for start, end in zip(starts, ends, strict=True)]
-    pairs = zip(batch.reference.tolist(), batch.first.tolist(), strict=True)
-    deltas = reduction.pool((changes(row, of, first) for row, (of, first) in enumerate(pairs)), counts)
-    if not pooling.depends_on_offset:
-        vectors = reduction.pool(zip(*refs, strict=True), [length] * count)
-        return vectors[torch.from_numpy(batch.reference).to(vectors.device)], deltas
-    rows = zip(batch.reference.tolist(), starts, ends, strict=True)
-    return reduction.pool(([ref[of, start:end] for ref in refs] for of, start, end in rows), counts), deltas
+    deltas = reduction.pool((changes(row, first) for row, first in enumerate(batch.first.tolist())), counts)
+    if pooling.depends_on_offset:
+        return reduction.pool(([ref[of, span] for ref in refs] for of, span in pooled), counts), deltas
+    vectors = reduction.pool(zip(*refs, strict=True), [length] * count)
+    return vectors[torch.from_numpy(batch.reference).to(vectors.device)], deltas

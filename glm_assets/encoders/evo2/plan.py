@@ -125,6 +125,17 @@ class PairBatch:
         """Tokens of a window that are computed at most."""
         return self.ref.shape[1]
 
+    @property
+    def pooled(self) -> list[tuple[int, slice]]:
+        """Row of each variant's reference in `ref`, and the pooled positions."""
+        first, end = (bound.tolist() for bound in self.span)
+        return [(of, slice(*span)) for of, *span in zip(self.reference.tolist(), first, end, strict=True)]
+
+    @property
+    def pooled_counts(self) -> list[int]:
+        """How many positions are pooled for each variant."""
+        return (self.span[1] - self.span[0]).tolist()
+
     def own_tokens(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
         """What variants need of their own where nothing after their pooled positions is computed.
 

@@ -53,16 +53,20 @@ def deletion(window, at, count=5):
     return changed if changed[at] != window[at] else snv(changed, at)
 
 
-def independent(model, layer, windows):
-    """Pooled output of a layer in a forward pass of vtx's own, one window at a time, means in float64."""
+def outputs(model, layer, windows):
+    """The layer's output at every position of each window in vtx's own forward, one at a time, float64."""
     kept = []
     handle = model.get_submodule(layer).register_forward_hook(lambda module, inputs, out: kept.append(out))
     with torch.inference_mode():
         for window in windows:
             model.stateless_forward(model.embedding_layer(torch.from_numpy(window.astype(np.int64))[None]))
     handle.remove()
-    outputs = [out[0] if isinstance(out, tuple) else out for out in kept]
-    return np.stack([out[0].double().mean(dim=0).numpy() for out in outputs])
+    return np.stack([(out[0] if isinstance(out, tuple) else out)[0].double().numpy() for out in kept])
+
+
+def independent(model, layer, windows):
+    """Means over positions in float64."""
+    return outputs(model, layer, windows).mean(axis=1)
 
 
 def assert_equal_to_vtx(encoder, ref, var):
