@@ -5,6 +5,10 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest --durations=10
 MODULE := -m glm_assets.definitions
+, := ,
+# What is made of each chromosome, and what is trained on all of them.
+CHROMOSOME := clinvar_variants,variant_windows,variant_embeddings,variant_likelihoods,covariance_embeddings
+TRAINED := split_audit,mutation_ladders,head_v0,head_v1,head_v2,head_v3,linear_probe,covariance_probe
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-sources demo-embed demo-train demo-submit test test-system check format clean
@@ -18,15 +22,15 @@ help:  ## show this list
 	@touch $@
 
 .venv/.demo: .venv/.pip pyproject.toml
-	$(INSTALL) --editable '.[evo2,tracking]'
+	$(INSTALL) --editable '.[evo2,tracking,search]'
 	@touch $@
 
 .venv/.dev: .venv/.pip pyproject.toml
-	$(INSTALL) --editable '.[evo2,tracking,hf,dev]'
+	$(INSTALL) --editable '.[evo2,tracking,search,hf,dev]'
 	@touch $@ .venv/.demo
 
 .venv/.system: .venv/.dev
-	$(INSTALL) --editable '.[evo2,tracking,hf,dev,ray]'
+	$(INSTALL) --editable '.[evo2,tracking,search,hf,dev,ray]'
 	@touch $@
 
 # $(call stage,name,arguments): show a dagster command, run it, and note its seconds.
@@ -39,19 +43,19 @@ endef
 demo: .venv/.demo  ## run the main lineage offline on the CPU, by plain dagster commands
 	@mkdir -p .dagster && rm -f .dagster/demo_seconds
 	$(call stage,sources,--select 'group:sources')
-	$(call stage,embed chromosome 21,--select 'clinvar_variants$(,)variant_windows$(,)variant_embeddings' --partition 21)
-	$(call stage,embed chromosome 22,--select 'clinvar_variants$(,)variant_windows$(,)variant_embeddings' --partition 22)
-	$(call stage,embed chromosome MT,--select 'clinvar_variants$(,)variant_windows$(,)variant_embeddings' --partition MT)
-	$(call stage,train and submit,--select 'split_audit$(,)group:heads$(,)group:submission')
+	$(call stage,embed chromosome 21,--select '$(CHROMOSOME)' --partition 21)
+	$(call stage,embed chromosome 22,--select '$(CHROMOSOME)' --partition 22)
+	$(call stage,embed chromosome MT,--select '$(CHROMOSOME)' --partition MT)
+	$(call stage,train and submit,--select '$(TRAINED)$(,)group:submission')
+	$(call stage,compare and score,--select 'head_comparison$(,)submission_score')
 	@echo; echo "Seconds of each stage:"; cat .dagster/demo_seconds
 	@echo
+	@echo "Report      data/tables/head_comparison/report.html"
 	@echo "Submission  data/submission/submission.csv"
 	@echo "DuckDB      data/warehouse.duckdb"
 	@echo "Heads       data/heads/"
 	@echo "MLflow      $(BIN)/mlflow ui --backend-store-uri sqlite:///data/mlflow/mlflow.db   then http://127.0.0.1:5000"
 	@echo "Dagster UI  $(BIN)/dagster dev                                                  then http://127.0.0.1:3000"
-
-, := ,
 
 test: .venv/.dev  ## run the tests (below 10 minutes)
 	$(PYTEST) -n 2 --dist loadfile -m "not system"

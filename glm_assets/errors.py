@@ -84,6 +84,10 @@ class CheckpointError(GlmError):
     """A head's checkpoint is missing, of another version or of another shape."""
 
 
+class EvaluationError(GlmError):
+    """Scores, or the tables they are compared with, do not fit the rows that they judge."""
+
+
 class SubmissionError(GlmError):
     """The test CSV or the submission breaks a rule of the contest's format."""
 

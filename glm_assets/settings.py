@@ -36,6 +36,14 @@ class Settings(BaseSettings):
     clinvar_cutoff: str | None = Field(default=None, description="newest release to use; empty for no limit")
     chromosomes: str | None = Field(default=None, description="comma list")
     test_csv: Path | None = Field(default=None, description="CSV with ID and seq")
+    user_vcf: Path | None = Field(default=None, description="VCF whose variants are scored")
+    region: str | None = Field(
+        default=None, description="CHROM:START-END (1-based, inclusive) whose every SNV is scored"
+    )
+    experiment: Path | None = Field(default=None, description="table with chrom, pos, ref, alt, score, class")
+    predictors: str | None = Field(
+        default=None, description="tables of other scores, NAME=PATH[:COLUMN][:-], separated by commas"
+    )
     encoder: str | None = Field(default=None, description="a name from the encoder registry")
     checkpoint: Path | None = Field(default=None, description="local weights file of the encoder")
     device: str = Field(default="auto", description="auto, cpu or cuda:N")

@@ -49,13 +49,16 @@ PIPES_USERS = {"encoders.worker": "reports to the Dagster that started it, where
 # Module: why it reads or sets environment variables itself.
 ENVIRONMENT_READERS = {
     "settings": "the one reader of GLM_*",
-    "tracking.mlflow": "MLflow takes its telemetry switch from the environment only",
+    "tracking.connection": "MLflow takes its telemetry switch from the environment only",
     "encoders.device": "CUDA_VISIBLE_DEVICES hides GPUs from torch before torch is imported",
 }
 
 # Imported inside the functions that need them, so that the definitions load fast.
 LAZY = frozenset(
-    {"torch", "mlflow", "evo2", "vortex", "transformers", "peft", "matplotlib", "pysam", "httpx", "ray"}
+    {
+        *("torch", "mlflow", "evo2", "vortex", "transformers", "peft", "matplotlib", "pysam", "httpx", "ray"),
+        *("sklearn", "scipy", "optuna"),
+    }
 )
 
 # Their modules may be torch code throughout; whoever needs such a module imports it inside a function.
@@ -64,6 +67,10 @@ TORCH_ROOMS = ("training", "heads")
 PICKLERS = frozenset({"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"})
 # What torch.load raises on a damaged file: catching these pickles nothing.
 PICKLE_ERRORS = frozenset({"pickle.PickleError", "pickle.UnpicklingError"})
+
+# What trains, chooses or searches, and the modules that read the sealed test split.
+TRAINERS = ("training", "heads", "lineage.heads", "lineage.head_data", "lineage.probes", "lineage.search")
+SEALED = frozenset({"lineage.sealed", "lineage.comparison", "lineage.comparison_facts"})
 
 MAX_ASSET_STATEMENTS = 20
 
@@ -167,6 +174,16 @@ def test_imports_between_rooms_point_one_way():
         if library(name) == PACKAGE
         if ROOMS.index(library(house_module(name))) > ROOMS.index(module.room)
     ] == []
+
+
+def test_nothing_that_trains_reaches_the_sealed_test():
+    """Not through anything it imports either."""
+    reached = [name for name in MODULES if name.startswith(TRAINERS)]
+    for name in reached:
+        new = {house_module(i) for node in ast.walk(MODULES[name].tree) for i in imported_names(node)}
+        reached += [module for module in new if module in MODULES and module not in reached]
+    assert set(MODULES) >= SEALED
+    assert set(reached) & SEALED == set()
 
 
 def test_only_the_definitions_import_dagster():

@@ -8,20 +8,24 @@ import sys
 
 import pytest
 
-pytest.importorskip("vortex")
-
-pytestmark = [pytest.mark.system, pytest.mark.real_data]
+pytestmark = pytest.mark.system
 
 
-def run(repository, real_data, name, *options):
-    command = [sys.executable, f"benchmarks/{name}.py", "--mirror", str(real_data / "ncbi_mirror"), *options]
+def run(repository, name, *options):
+    command = [sys.executable, f"benchmarks/{name}.py", *options]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def run_on_windows(repository, real_data, name, *options):
+    pytest.importorskip("vortex")
+    return run(repository, name, "--mirror", str(real_data / "ncbi_mirror"), *options)
+
+
+@pytest.mark.real_data
 def test_flops_per_variant_on_the_real_brca2_windows(repository, real_data):
-    figures = run(repository, real_data, "flops")
+    figures = run_on_windows(repository, real_data, "flops")
     assert figures["pair"] <= 0.61
     assert figures["pair_dedup"] <= 0.48
     assert figures["downstream128_grid"] <= 0.07
@@ -29,8 +33,34 @@ def test_flops_per_variant_on_the_real_brca2_windows(repository, real_data):
     assert figures["formula"] < 0.005
 
 
+@pytest.mark.real_data
 def test_the_embedding_benchmark_runs_on_a_cpu(repository, real_data):
-    figures = run(repository, real_data, "embedding", "--variants", "2", "--error-variants", "1")
+    figures = run_on_windows(repository, real_data, "embedding", "--variants", "2", "--error-variants", "1")
     assert figures["prefix_ours"] == 0 < figures["prefix_original"]
     assert {"ratio_pair", "ratio", "enough"} <= set(figures)
     assert figures["errors"]["mean"]["float32"] < figures["errors"]["mean"]["original"] / 10
+
+
+def test_the_heads_benchmark_compares_like_with_like(repository, tmp_path):
+    small = (
+        "--widths",
+        "64",
+        "32",
+        "16",
+        "--rows",
+        "2000",
+        "--batch",
+        "512",
+        "--cpu-batch",
+        "64",
+        "--repeats",
+        "1",
+    )
+    figures = run(repository, "heads", *small, "--folder", str(tmp_path))
+    assert figures["ratio"] == figures["loss_ratio"]
+    assert figures["loss_values"]["ours"] == pytest.approx(figures["loss_values"]["original"], rel=1e-5)
+    assert 380 < figures["loss_groups"] < 440  # of 512 rows, the share that the original's batches of 4,096 meet
+    assert figures["loader_rows"] == 2000
+    assert figures["step_cpu"]["skipped_share"] > 0.6
+    assert {"loss_ratio_of_distances", "loader_ratio", "step_ratio_v3_cpu", "step_ratio_v3_gpu"} <= set(figures)
+    assert not list(tmp_path.iterdir())  # what it wrote is gone

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.system
 
 MATERIALIZE = "dagster asset materialize -m glm_assets.definitions --select"
 EMBED = f"{MATERIALIZE} clinvar_variants,variant_windows,variant_embeddings --partition"
-ASSETS = 15
+ASSETS = 25
 
 RUNS = "{ runsOrError { ... on Runs { results { id status tags { key value } assetSelection { path } } } } }"
 NODES = "{ assetNodes { assetKey { path } groupName } }"
@@ -193,7 +193,7 @@ def demo_commands(checkout: Checkout) -> list[str]:
     """The commands that `make demo` prints and runs, for the chromosomes of the tiny tree."""
     printed = checkout.run("make --dry-run demo")
     found = re.findall(r'echo "\$ (dagster asset materialize .*)"', printed)
-    assert len(found) == 5, printed
+    assert len(found) == 6, printed
     return [command for command in found if not command.endswith("--partition MT")]
 
 
@@ -214,13 +214,14 @@ def look_at_dagster(checkout: Checkout, command: str) -> None:
 
 
 def look_at_mlflow(checkout: Checkout, command: str) -> None:
-    """MLflow's UI answers and shows a finished run of every head."""
+    """MLflow's UI answers and shows a finished run of every head and probe."""
     with serve(checkout, command, "/health") as server:
         api = "/api/2.0/mlflow"
         experiments = server.post(f"{api}/experiments/search", {"max_results": 10})["experiments"]
         wanted = {"experiment_ids": [experiment["experiment_id"] for experiment in experiments]}
         runs = [run["info"] for run in server.post(f"{api}/runs/search", wanted)["runs"]]
-    assert {(run["run_name"], run["status"]) for run in runs} == {(f"head_v{n}", "FINISHED") for n in range(4)}
+    names = [*(f"head_v{number}" for number in range(4)), "linear_probe", "covariance_probe"]
+    assert {(run["run_name"], run["status"]) for run in runs} == {(name, "FINISHED") for name in names}
 
 
 def follow(checkout: Checkout, command: str, prefix: str) -> None:

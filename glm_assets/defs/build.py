@@ -3,10 +3,38 @@
 import dagster as dg
 
 from glm_assets.defs import jobs, schedules, sensors
-from glm_assets.defs.assets import embeddings, heads, layer_comparison, sources, submission, variants
+from glm_assets.defs.assets import (
+    comparison,
+    embeddings,
+    head_search,
+    heads,
+    ladders,
+    layer_comparison,
+    probes,
+    scored_variants,
+    sources,
+    submission,
+    submission_score,
+    variants,
+)
 from glm_assets.defs.executor import step_processes
 from glm_assets.lineage.study import Study
 from glm_assets.tracking import Tracker
+
+_ASSET_MODULES = [
+    sources,
+    variants,
+    embeddings,
+    ladders,
+    layer_comparison,
+    heads,
+    probes,
+    head_search,
+    comparison,
+    submission,
+    submission_score,
+    scored_variants,
+]
 
 
 def build_defs(
@@ -23,8 +51,18 @@ def build_defs(
         Assets, checks, jobs, sensors, the schedule and resources.
     """
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([sources, variants, embeddings, layer_comparison, heads, submission]),
-        jobs=[jobs.sources, jobs.embed, jobs.layer_sweep, jobs.train, jobs.submit],
+        assets=dg.load_assets_from_modules(_ASSET_MODULES),
+        jobs=[
+            jobs.sources,
+            jobs.embed,
+            jobs.embed_for_evaluation,
+            jobs.layer_sweep,
+            jobs.train,
+            jobs.search,
+            jobs.evaluate,
+            jobs.score_variants,
+            jobs.submit,
+        ],
         sensors=[
             sensors.clinvar_release_sensor,
             sensors.embed_sensor,

@@ -1,4 +1,4 @@
-"""The jobs, in their order: sources, embed (a run a chromosome), train, submit; and the layer sweep beside them.
+"""The jobs, in their order: sources, embed (a run a chromosome), train, submit; and beside them what evaluates.
 
 No job mixes partitioned and unpartitioned assets: a run a chromosome would make the latter once per chromosome.
 """
@@ -20,6 +20,13 @@ embed = dg.define_asset_job(
     description="Label, cut and embed one chromosome.",
 )
 
+embed_for_evaluation = dg.define_asset_job(
+    "embed_for_evaluation",
+    selection=dg.AssetSelection.assets("variant_likelihoods", "covariance_embeddings"),
+    tags=GPU_RUN_TAGS,
+    description="Score one chromosome without training, and embed it for the covariance probe.",
+)
+
 layer_sweep = dg.define_asset_job(
     "layer_sweep",
     selection=dg.AssetSelection.assets("layer_comparison"),
@@ -29,14 +36,36 @@ layer_sweep = dg.define_asset_job(
 
 train = dg.define_asset_job(
     "train",
-    selection=dg.AssetSelection.assets("split_audit") | dg.AssetSelection.groups("heads"),
+    selection=dg.AssetSelection.assets(
+        "split_audit", "mutation_ladders", "head_v0", "head_v1", "head_v2", "head_v3", "linear_probe"
+    ),
     tags=GPU_RUN_TAGS,
-    description="Audit the splits and train the heads on all expected chromosomes.",
+    description="Audit the splits, embed the ladders and train the heads on all expected chromosomes.",
+)
+
+search = dg.define_asset_job(
+    "search",
+    selection=dg.AssetSelection.assets("head_search"),
+    tags=GPU_RUN_TAGS,
+    description="Search one head for better values of its recipe.",
+)
+
+evaluate = dg.define_asset_job(
+    "evaluate",
+    selection=dg.AssetSelection.assets("covariance_probe", "head_comparison"),
+    description="Compare every head, probe and zero-shot score on the sealed test.",
+)
+
+score_variants = dg.define_asset_job(
+    "score_variants",
+    selection=dg.AssetSelection.assets("scored_variants"),
+    tags=GPU_RUN_TAGS,
+    description="Score the user's VCF or region.",
 )
 
 submit = dg.define_asset_job(
     "submit",
-    selection=dg.AssetSelection.groups("submission"),
+    selection=dg.AssetSelection.groups("submission") | dg.AssetSelection.assets("submission_score"),
     tags=GPU_RUN_TAGS,
-    description="Embed the test sequences and write the submission.",
+    description="Embed the test sequences, write the submission and score it.",
 )

@@ -79,7 +79,9 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Facts as metadata; figures in a mapping become numbers of their own, which the UI plots over time."""
     shown: dict[str, Any] = {}
     for name, fact in facts.items():
-        if isinstance(fact, dict) and any(isinstance(value, float) for value in fact.values()):
+        if isinstance(fact, dict) and not all(isinstance(value, int | float) for value in fact.values()):
+            shown[name] = dg.MetadataValue.json(fact)
+        elif isinstance(fact, dict) and any(isinstance(value, float) for value in fact.values()):
             shown |= {f"{name}/{key}": value for key, value in fact.items()}
         elif isinstance(fact, dict):
             shown[name] = count_table(fact)

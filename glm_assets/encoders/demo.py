@@ -19,13 +19,12 @@ from glm_assets.encoders.evo2.config import DEMO, model_config
 from glm_assets.encoders.evo2.model import build_model
 from glm_assets.storage.atomic import atomic_path, digest_of
 
-DEMO_LAYERS = 26  # up to the hooked block 25; nothing deeper is ever run
 _SEED = "1"
 
 
 def demo_recipe() -> str:
     """Digest of what the demo's weights are a function of; it names their file."""
-    return digest_of({"config": model_config(DEMO), "layers": DEMO_LAYERS, "seed": _SEED})
+    return digest_of({"config": model_config(DEMO), "seed": _SEED})
 
 
 def make_demo_checkpoint(dest: Path) -> None:
@@ -39,11 +38,7 @@ def make_demo_checkpoint(dest: Path) -> None:
     """
     import torch
 
-    config = model_config(DEMO) | {
-        "num_layers": DEMO_LAYERS,
-        "use_flash_attn": False,
-        "use_fp8_input_projections": False,
-    }
+    config = model_config(DEMO) | {"use_flash_attn": False, "use_fp8_input_projections": False}
     model = build_model(config, CPU)
     model.to_bfloat16_except_pr_lc(to_float32=True)
     buffers = dict(model.named_buffers())

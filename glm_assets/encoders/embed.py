@@ -125,14 +125,42 @@ def embed_variants(
     Returns:
         The rows of the table `variant_embeddings` in the order of `windows`, and the report.
     """
+    keys, report = embed_windows(windows, spec, engine, store, recipe, shard_rows=shard_rows, progress=progress)
+    return windows.select(*_IDENTITY, keys), report
+
+
+def embed_windows(
+    windows: pl.DataFrame,
+    spec: EncoderSpec,
+    engine: Engine,
+    store: EmbeddingStore,
+    recipe: Mapping[str, Any],
+    *,
+    shard_rows: int,
+    progress: Progress,
+) -> tuple[pl.Series, EmbedReport]:
+    """Bring the vectors of pairs of windows into the store, whatever the pairs are.
+
+    Args:
+        windows: Columns `ref`, `alt`, `variant_offset`, `ref_seq`, `var_seq`, `ref_digest` and `var_digest` as in the
+            table `variant_windows`; with `reverse_var_seq` besides where both strands are wanted.
+        spec: What the vectors are.
+        engine: Computes them.
+        store: Receives them.
+        recipe: The window recipe, JSON-able; a part of the keys.
+        shard_rows: Pairs in a shard, or a few more.
+        progress: Called with a line now and then.
+
+    Returns:
+        The key of each row in order, and the report.
+    """
     store.sweep()
     keys = pair_keys(windows, spec.fingerprint, recipe)
     missing = store.missing(keys)
     columns = [*_SHARD_COLUMNS, *([REVERSE_WINDOW] if spec.reverse_complement else [])]
     todo = windows.with_columns(keys).filter(missing).unique("key", maintain_order=True).select(columns)
     references = todo["ref_digest"].n_unique()
-    report = _run(engine, pair_shards(todo, shard_rows), "variants", missing, progress, references=references)
-    return windows.select(*_IDENTITY, keys), report
+    return keys, _run(engine, pair_shards(todo, shard_rows), "variants", missing, progress, references=references)
 
 
 def embed_sequences(

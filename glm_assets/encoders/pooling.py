@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from glm_assets.errors import EncoderError
 
-Kind = Literal["mean", "mean_bf16", "downstream", "centre", "covariance"]
+Kind = Literal["mean", "mean_bf16", "downstream", "centre", "covariance", "log_likelihood"]
 
 _NAME = re.compile(r"([a-z_0-9]+?)(?::([1-9]\d*))?")
-_EXPECTED = "mean, mean_bf16, downstream, downstream:POSITIONS, centre:POSITIONS or covariance:WIDTH"
+_EXPECTED = (
+    "mean, mean_bf16, downstream, downstream:POSITIONS, centre:POSITIONS, covariance:WIDTH or log_likelihood"
+)
 _MAX_COVARIANCE = 128
 
 
@@ -34,6 +36,9 @@ class Pooling:
     positions from the variant on, the idea of the best published probe (EVEE, bioRxiv 10.64898/2026.04.10.717844).
     Of a reference window these are the moments of its own activations; a variant's difference is made of the
     moments of the per-position differences, so it is zero exactly where the variant changes nothing.
+
+    `log_likelihood` is one number, of a whole model and no inner layer: the sum over a window's bases of the natural
+    logarithm of each one's probability, given those before it. The first base has none and adds nothing.
 
     Attributes:
         kind: Which of these.
@@ -52,8 +57,8 @@ class Pooling:
         """
         match = _NAME.fullmatch(name)
         kind, width = (match[1], int(match[2]) if match[2] else None) if match else (name, None)
-        takes_width = {"mean": False, "mean_bf16": False, "downstream": None, "centre": True, "covariance": True}
-        if kind not in get_args(Kind) or takes_width[kind] not in (None, width is not None):
+        takes_width = {"downstream": None, "centre": True, "covariance": True}
+        if kind not in get_args(Kind) or takes_width.get(kind, False) not in (None, width is not None):
             raise EncoderError(f"unknown pooling {name!r}", expected=_EXPECTED, fix="set encoder.pooling")
         if kind == "covariance" and cast("int", width) > _MAX_COVARIANCE:
             raise EncoderError(f"pooling {name!r} is too wide", expected=f"at most covariance:{_MAX_COVARIANCE}")
@@ -88,6 +93,8 @@ class Pooling:
 
     def dimension(self, width: int) -> int:
         """Length of the vectors from a layer that puts out `width` numbers at each position."""
+        if self.kind == "log_likelihood":
+            return 1
         if self.kind != "covariance" or self.width is None:
             return width
         return self.width * (self.width + 1) // 2

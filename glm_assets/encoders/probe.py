@@ -7,6 +7,7 @@ vectors lie in the store beside the others, so that what is appended later stays
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from glm_assets.encoders.base import Encoder
+from glm_assets.encoders.pooling import Pooling
 from glm_assets.errors import EncoderError
 from glm_assets.genome.alphabet import N
 from glm_assets.storage.embeddings import EmbeddingStore
@@ -23,7 +25,8 @@ _BASES = np.frombuffer(b"ACGT", np.uint8)
 
 # What rounding explains, of the reference vector and of the difference, each as a share of its own norm. Storage in
 # float16 rounds by up to 5e-4; two GPUs' sums of bfloat16 products may differ by some of its steps of 4e-3, and the
-# difference is what is left when most of two sums cancels.
+# difference is what is left when most of two sums cancels. A difference of log-likelihoods adds up a rounded term for
+# each base and may itself be next to nothing: where it is, the root of the number of bases is its measure.
 _FINE: Final = (1e-3, 5e-3)
 _COARSE: Final = (2e-2, 2e-1)
 _FINE_TYPES = ("float32", "bfloat16x2")
@@ -58,8 +61,11 @@ def check_probe(encoder: Encoder, store: EmbeddingStore) -> float:
         return 0.0
     kept = [vectors[0] for vectors in store.read(key)]
     tolerances = _FINE if spec.dtype in _FINE_TYPES else _COARSE
+    adds_up = Pooling.parse(spec.pooling).kind == "log_likelihood"
+    least = (0.0, math.sqrt(ref.shape[1]) if adds_up else 0.0)
     drift = max(
-        _error(mine, theirs) / tolerance for mine, theirs, tolerance in zip(found, kept, tolerances, strict=True)
+        _error(mine, theirs, size) / tolerance
+        for mine, theirs, size, tolerance in zip(found, kept, least, tolerances, strict=True)
     )
     if not drift <= REFUSED:
         raise EncoderError(
@@ -73,9 +79,9 @@ def check_probe(encoder: Encoder, store: EmbeddingStore) -> float:
     return drift
 
 
-def _error(mine: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
-    """As a share of the norm; NaN where a number is none."""
-    size = float(np.linalg.norm(theirs))
+def _error(mine: NDArray[np.float32], theirs: NDArray[np.float32], least: float) -> float:
+    """As a share of the norm, or of `least` if that is more; NaN where a number is none."""
+    size = max(float(np.linalg.norm(theirs)), least)
     difference = float(np.linalg.norm(mine - theirs))
     return difference / size if size else difference
 

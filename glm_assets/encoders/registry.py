@@ -51,7 +51,8 @@ def encoder_spec(
     Args:
         name: A key of `ENCODERS`, or `hf:<folder>` or `hf:owner/name` for a transformers model.
         revision: SHA-256 of the weights file, from `resolve_weights`.
-        layer: The submodule whose output is pooled, such as `blocks.25.mlp.l3` or `last_hidden_state`.
+        layer: The submodule whose output is pooled, such as `blocks.25.mlp.l3` or `last_hidden_state`; `logits` with
+            the pooling `log_likelihood`.
         pooling: As `Pooling.parse` reads it.
         device: `auto`, `cpu` or `cuda:N`; it decides the type of the computation.
         weights: The weights file, from `resolve_weights`. A transformers model is described from the files beside it;

@@ -1,4 +1,4 @@
-"""How far variants move their windows' vectors before any head is trained: distances and a figure by label."""
+"""How far variants move their windows' vectors before any head is trained: a figure by label."""
 
 from __future__ import annotations
 
@@ -15,28 +15,18 @@ if TYPE_CHECKING:
 _BINS = 50
 
 
-def pair_distances(ref: NDArray[np.float32], delta: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosine distance between each reference vector and its variant's.
-
-    It is half the squared distance of the normalised vectors: 1 - cosine would round every distance below 6e-8 to
-    nothing in float32.
-
-    Args:
-        ref: (n, dimension) reference vectors.
-        delta: (n, dimension) differences variant - reference.
-
-    Returns:
-        (n,) float32 in [0, 2].
-    """
-    return 0.5 * np.square(_normalised(ref) - _normalised(ref + delta)).sum(axis=1)
-
-
-def plot_pair_distances(distances: NDArray[np.float32], label: NDArray[np.integer]) -> Figure:
+def plot_pair_distances(
+    distances: NDArray[np.float32],
+    label: NDArray[np.integer],
+    what: str = "cosine distance of reference and variant",
+) -> Figure:
     """Histogram of the logarithm of the distances, one outline for each label.
 
     Args:
-        distances: (n,) as `pair_distances` returns them; those that are exactly zero are counted in the title.
+        distances: (n,) as `heads.distances.pair_distances` returns them; those that are exactly zero are counted in
+            the title.
         label: (n,) 1 pathogenic, 0 benign.
+        what: What the distances are.
     """
     figure = new_figure()
     axes = figure.subplots()
@@ -50,12 +40,8 @@ def plot_pair_distances(distances: NDArray[np.float32], label: NDArray[np.intege
                 axes.axvline(float(np.median(own)), color=colour, linestyle=":")
         axes.legend(frameon=False)
     zero = int(np.count_nonzero(~positive))
-    axes.set_title(f"{len(distances):,} variants, {zero:,} with distance zero; dotted: medians", fontsize=10)
-    axes.set_xlabel("cosine distance of reference and variant (log10)")
+    axes.set_title(f"{len(distances):,} variants, {zero:,} exactly zero; dotted: medians", fontsize=10)
+    axes.set_xlabel(f"{what} (log10)")
     axes.set_ylabel("variants")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def _normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

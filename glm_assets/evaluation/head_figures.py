@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PANELS = {"score": "score = CD + CDD + PCC", "cd": "CD", "cdd": "CDD", "pcc": "PCC"}
+_PANELS = {"score": "score", "cd": "CD", "cdd": "CDD", "pcc": "PCC"}
 _BINS = 40
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from glm_assets.evaluation.figures import ACCENTS, BENIGN, NEUTRAL, PATHOGENIC, new_figure
 
@@ -19,6 +20,14 @@ _SPLIT_COLOURS: Final = {"val": ACCENTS[0], "test": ACCENTS[1]}
 _DENSITY_BINS: Final = 120
 _OVERLAP_BINS: Final = {"none": 0.0, "to 25 %": 0.25, "to 50 %": 0.5, "to 75 %": 0.75, "to 100 %": 1.0}
 """Upper borders of the bins, included."""
+_LEAKS: Final = {
+    "a base": pl.col("overlap") > 0,
+    "a gene": pl.col("shared_gene"),
+    "the reference window": pl.col("duplicate_ref"),
+    "the variant window": pl.col("duplicate_var"),
+    "both windows": pl.col("duplicate_pair"),
+}
+_SEEN_BINS: Final = 20
 
 
 def plot_variant_counts(variants: pl.DataFrame) -> Figure:
@@ -98,6 +107,51 @@ def plot_overlap(overlap: pl.DataFrame) -> Figure:
     leaking = (overlap["overlap"] > 0).sum() / max(1, overlap.height)
     axes.set_title(f"{leaking:.1%} of the held-out windows share bases with train", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
+    _tidy(axes)
+    return figure
+
+
+def plot_leakage(leakage: pl.DataFrame) -> Figure:
+    """Bars of the share of val and test rows that share something with train.
+
+    Args:
+        leakage: One row per held-out row, as `glm_assets.variants.leakage.measure_leakage` returns it.
+    """
+    figure = new_figure()
+    axes = figure.subplots()
+    places = np.arange(len(_LEAKS))
+    for shift, (split, colour) in zip((-0.2, 0.2), _SPLIT_COLOURS.items(), strict=True):
+        rows = leakage.filter(pl.col("split") == split)
+        counts = np.array([rows.filter(leaks).height for leaks in _LEAKS.values()])
+        bars = axes.barh(places + shift, 100 * counts / max(1, rows.height), 0.4, color=colour)
+        bars.set_label(f"{split} ({rows.height:,} rows)")
+        axes.bar_label(bars, [f"{count:,}" for count in counts], fontsize=7, padding=2)
+    axes.set_yticks(places, list(_LEAKS))
+    axes.invert_yaxis()
+    axes.set_xlim(0, 112)
+    axes.set_xlabel("rows (%) that share it with train; beside the bars their number")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    _tidy(axes)
+    return figure
+
+
+def plot_seen_sequences(shares: NDArray[np.float64], seen_share: float) -> Figure:
+    """Histogram of the test sequences by how much of them train windows hold.
+
+    Args:
+        shares: (n,) share of each sequence's sketch, NaN where it has none.
+        seen_share: From this share on a sequence counts as seen.
+    """
+    figure = new_figure()
+    axes = figure.subplots()
+    judged = shares[~np.isnan(shares)]
+    counts, edges = np.histogram(judged, bins=_SEEN_BINS, range=(0, 1))
+    axes.stairs(counts, edges, fill=True, color=ACCENTS[1])
+    axes.axvline(seen_share, color="black", linewidth=0.8, linestyle="--")
+    axes.set_xlabel("share of a test sequence's 32-mers that windows of train hold (sketch)")
+    axes.set_ylabel("test sequences")
+    seen = int((judged >= seen_share).sum())
+    axes.set_title(f"{seen:,} of {judged.size:,} test sequences are seen to {seen_share:.0%} or more", fontsize=10)
     _tidy(axes)
     return figure
 

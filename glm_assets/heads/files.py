@@ -7,6 +7,7 @@ from pathlib import Path
 from glm_assets.errors import MissingUpstreamError
 
 MODEL_FILE = "model.safetensors"
+META_FILE = "meta.json"
 HISTORY_FILE = "history.json"
 SUMMARIES_FOLDER = "summaries"
 

@@ -1,14 +1,19 @@
 """The three figures heads are chosen by, as in the original pipeline: CD, CDD and PCC. Numpy only.
 
-Larger is better for all of them, CD included.
+Larger is better for all of them, CD included. How they become one score is open: the original adds them up; by what is
+known of the contest, it averages them after bringing each to [0, 1]. PCC there is over mutation ladders, which are
+windows with 1, 2, 4 .. substitutions; the length of indels stands in for those where there are none.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+Scoring = Literal["raw_sum", "normalised"]
 
 
 @dataclass(frozen=True)
@@ -20,25 +25,43 @@ class Contrast:
         cdd: Mean distance of pathogenic minus that of benign pairs, in [-2, 2]; a missing class counts as `cd`.
         pcc: Mean over groups of the Pearson correlation of variant length and distance, in [-1, 1]; 0 without any.
         groups: Groups that entered `pcc`.
+        pcc_ladder: Mean over mutation ladders of the Pearson correlation of substitutions and distance, in [-1, 1];
+            None without ladders.
+        scoring: How the score is made of them.
     """
 
     cd: float
     cdd: float
     pcc: float
     groups: int
+    pcc_ladder: float | None = None
+    scoring: Scoring = "raw_sum"
 
     @property
     def score(self) -> float:
-        """The raw sum of the three."""
-        return self.cd + self.cdd + self.pcc
+        """The raw sum `CD + CDD + PCC`, or the normalised mean of `CD/2`, `(CDD/2 + 1)/2` and `(PCC + 1)/2`.
+
+        The normalised one takes the ladders' PCC where there are ladders.
+        """
+        if self.scoring == "raw_sum":
+            return self.cd + self.cdd + self.pcc
+        pcc = self.pcc if self.pcc_ladder is None else self.pcc_ladder
+        return (self.cd / 2 + (self.cdd / 2 + 1) / 2 + (pcc + 1) / 2) / 3
 
     def as_dict(self) -> dict[str, float]:
-        """The figures and the score as JSON values."""
-        return asdict(self) | {"score": self.score}
+        """The figures that exist, and the score, as JSON values."""
+        figures = {name: value for name, value in asdict(self).items() if name != "scoring" and value is not None}
+        return figures | {"score": self.score}
 
 
 def contrast(
-    distance: NDArray[np.floating], label: NDArray[np.int8], var_len: NDArray[np.int16], group: NDArray[np.int64]
+    distance: NDArray[np.floating],
+    label: NDArray[np.int8],
+    var_len: NDArray[np.int16],
+    group: NDArray[np.int64],
+    *,
+    pcc_ladder: float | None = None,
+    scoring: Scoring = "raw_sum",
 ) -> Contrast:
     """Evaluate distances.
 
@@ -47,6 +70,8 @@ def contrast(
         label: 1 pathogenic, 0 benign (n,).
         var_len: Variant length in bases (n,).
         group: Group of each pair (n,).
+        pcc_ladder: As `mean_pearson` gives it for the ladders; None where there are none.
+        scoring: How the score is made.
     """
     distance = distance.astype(np.float64)
     cd = float(distance.mean())
@@ -54,7 +79,22 @@ def contrast(
     mean_p = float(pathogenic.mean()) if len(pathogenic) else cd
     mean_b = float(benign.mean()) if len(benign) else cd
     r = pearson_by_group(var_len.astype(np.float64), distance, group)
-    return Contrast(cd, mean_p - mean_b, float(r.mean()) if len(r) else 0.0, len(r))
+    pcc = float(r.mean()) if len(r) else 0.0
+    return Contrast(cd, mean_p - mean_b, pcc, len(r), pcc_ladder, scoring)
+
+
+def mean_pearson(
+    distance: NDArray[np.floating], substitutions: NDArray[np.int16], ladder: NDArray[np.int64]
+) -> float:
+    """Mean over ladders of the Pearson correlation of substitutions and distance; 0 where none has one.
+
+    Args:
+        distance: Cosine distance of each mutated window (n,).
+        substitutions: Substitutions in it (n,).
+        ladder: Its ladder (n,).
+    """
+    r = pearson_by_group(substitutions.astype(np.float64), distance.astype(np.float64), ladder)
+    return float(r.mean()) if len(r) else 0.0
 
 
 def pearson_by_group(

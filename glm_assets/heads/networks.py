@@ -32,12 +32,13 @@ class RMSNorm(nn.Module):
 
 
 class _Style(NamedTuple):
-    """How v1, v2 and v3 differ inside a block."""
+    """How v1, v2 and v3 differ inside a block, and where the gates start."""
 
     norm_name: str
     norm: Callable[[int], nn.Module]
     gated: bool
     scaled: bool
+    gate: float = 0.0
 
 
 _STYLES = {
@@ -53,8 +54,19 @@ def _zeroed(linear: nn.Linear) -> nn.Linear:
     return linear
 
 
-class _Branch(nn.Module):
-    """The non-linear half of a block: a norm before it, and after it the layer scale and the gate alpha."""
+def _widened(x: Tensor) -> Tensor:
+    """What autocast has narrowed, in float32."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+class Block(nn.Module):
+    """A straight path plus a non-linear branch: a norm before it, and after it the layer scale and the gate alpha.
+
+    Attributes:
+        alpha: The gate (1,); None in v1, whose branches are always open.
+        layerscale: Factor of each output (out_dim,); None in v1 and v2.
+        skipped: Whether the branch, known to give zeros and to have no gradient, is left out.
+    """
 
     layerscale: nn.Parameter | None
     alpha: nn.Parameter | None
@@ -63,33 +75,60 @@ class _Branch(nn.Module):
         super().__init__()
         scale = nn.Parameter(torch.full((out_dim,), _LAYERSCALE)) if style.scaled else None
         self.register_parameter("layerscale", scale)
-        self.register_parameter("alpha", nn.Parameter(torch.zeros(1)) if style.gated else None)
+        self.register_parameter("alpha", nn.Parameter(torch.full((1,), style.gate)) if style.gated else None)
         self.add_module(style.norm_name, style.norm(in_dim))
         self.norm_name = style.norm_name
         self.drop = nn.Dropout(dropout)
+        self.skipped = False
+
+    @property
+    def last_linear(self) -> nn.Linear:
+        """The branch's last linear layer, which starts at zero."""
+        raise NotImplementedError
+
+    def straight(self, x: Tensor) -> Tensor:
+        """What the branch is added to."""
+        return x
+
+    def branch(self, x: Tensor) -> Tensor:
+        """The branch before layer scale and gate."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, in_dim) to (n, out_dim)."""
+        if self.skipped:
+            return self.straight(x)
+        return self.straight(x) + self.gated(self.branch(x))
 
     def normed(self, x: Tensor) -> Tensor:
+        """The branch's input, normalised."""
         return self.get_submodule(self.norm_name)(x)
 
     def gated(self, y: Tensor) -> Tensor:
+        """The branch's output times layer scale and gate."""
         if self.layerscale is not None:
             y = self.layerscale * y
         return y if self.alpha is None else self.alpha * y
 
 
-class SimpleBlock(_Branch):
+class SimpleBlock(Block):
     """`x + alpha * (s * drop(GELU(W norm(x) + b)))`, W and b starting at zero."""
 
     def __init__(self, dim: int, style: _Style, dropout: float) -> None:
         super().__init__(dim, dim, style, dropout)
         self.linear = _zeroed(nn.Linear(dim, dim))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, dim) to (n, dim)."""
-        return x + self.gated(self.drop(functional.gelu(self.linear(self.normed(x)))))
+    @property
+    def last_linear(self) -> nn.Linear:
+        """W and b."""
+        return self.linear
+
+    def branch(self, x: Tensor) -> Tensor:
+        """(n, dim) to (n, dim)."""
+        return self.drop(functional.gelu(self.linear(self.normed(x))))
 
 
-class ProjectionBlock(_Branch):
+class ProjectionBlock(Block):
     """`V x + alpha * (s * drop(GELU(W norm(x) + b)))`, W and b starting at zero, V as torch initialises it."""
 
     def __init__(self, in_dim: int, out_dim: int, style: _Style, dropout: float) -> None:
@@ -97,12 +136,21 @@ class ProjectionBlock(_Branch):
         self.linear = _zeroed(nn.Linear(in_dim, out_dim))
         self.skip = nn.Linear(in_dim, out_dim, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, in_dim) to (n, out_dim)."""
-        return self.skip(x) + self.gated(self.drop(functional.gelu(self.linear(self.normed(x)))))
+    @property
+    def last_linear(self) -> nn.Linear:
+        """W and b."""
+        return self.linear
+
+    def straight(self, x: Tensor) -> Tensor:
+        """(n, in_dim) to (n, out_dim); the path stays wide under autocast, as it does in the other blocks."""
+        return _widened(self.skip(x))
+
+    def branch(self, x: Tensor) -> Tensor:
+        """(n, in_dim) to (n, out_dim)."""
+        return self.drop(functional.gelu(self.linear(self.normed(x))))
 
 
-class RichBlock(_Branch):
+class RichBlock(Block):
     """`x + alpha * (s * drop(W2 drop(GELU(W1 norm(x) + b1)) + b2))`, W2 and b2 starting at zero."""
 
     def __init__(self, dim: int, style: _Style, dropout: float) -> None:
@@ -110,10 +158,14 @@ class RichBlock(_Branch):
         self.fc1 = nn.Linear(dim, RICH_EXPANSION * dim)
         self.fc2 = _zeroed(nn.Linear(RICH_EXPANSION * dim, dim))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, dim) to (n, dim)."""
-        inner = self.drop(functional.gelu(self.fc1(self.normed(x))))
-        return x + self.gated(self.drop(self.fc2(inner)))
+    @property
+    def last_linear(self) -> nn.Linear:
+        """W2 and b2."""
+        return self.fc2
+
+    def branch(self, x: Tensor) -> Tensor:
+        """(n, dim) to (n, dim)."""
+        return self.drop(self.fc2(self.drop(functional.gelu(self.fc1(self.normed(x))))))
 
 
 class _PlainBlock(nn.Module):
@@ -146,9 +198,9 @@ class CompressHead(nn.Module):
 class ResidualHead(nn.Module):
     """v1, v2 and v3: two projections with blocks at the hidden and at the output width, then a norm."""
 
-    def __init__(self, shape: HeadShape, dropout: float) -> None:
+    def __init__(self, shape: HeadShape, dropout: float, gate: float) -> None:
         super().__init__()
-        style = _STYLES[shape.version]
+        style = _STYLES[shape.version]._replace(gate=gate)
         self.low_name = "refine" if shape.version == "v1" else "low"
         self.out_name = f"out_{style.norm_name}"
         self.proj1 = ProjectionBlock(shape.in_dim, shape.hidden, style, dropout)
@@ -168,20 +220,30 @@ class ResidualHead(nn.Module):
 class Head(nn.Module):
     """A head network under the key prefix `head.`, its output normalised to unit length.
 
+    A row's output depends on that row alone, so references and variants may pass as one batch
+    (`head(torch.cat([ref, var])).chunk(2)`), which keeps the processor busier than two halves.
+
+    The last linear layer of every branch starts at zero. A gate that starts there too can never move, and neither can
+    its branch: each one's gradient is a multiple of the other. The original starts so; with `gate` 1 both learn.
+
+    Args:
+        shape: Widths and block counts.
+        dropout: Rate while training.
+        gate: Where every alpha of v2 and v3 starts.
+
     Attributes:
         shape: Widths and block counts.
         head: The network itself.
     """
 
-    def __init__(self, shape: HeadShape, dropout: float = DROPOUT) -> None:
+    def __init__(self, shape: HeadShape, dropout: float = DROPOUT, *, gate: float = 0.0) -> None:
         super().__init__()
         self.shape = shape
-        network = CompressHead if shape.version == "v0" else ResidualHead
-        self.head = network(shape, dropout)
+        self.head = CompressHead(shape, dropout) if shape.version == "v0" else ResidualHead(shape, dropout, gate)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map vectors (n, in_dim) to unit vectors (n, out_dim)."""
-        return functional.normalize(self.head(x), dim=-1, eps=1e-12)
+        """Map vectors (n, in_dim) to unit vectors (n, out_dim), in float32 at least."""
+        return functional.normalize(_widened(self.head(x)), dim=-1, eps=1e-12)
 
 
 def parameter_count(module: nn.Module) -> int:

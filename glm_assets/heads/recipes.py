@@ -1,4 +1,8 @@
-"""How each head is trained: the original pipeline's four recipes, and how they scale to smaller runs.
+"""How each head is trained: to the letter of the original pipeline, or mended, and how that scales to smaller runs.
+
+`faithful` is the original (GitHub Shim-Min-Kyoung/Dacon-2-Medical-AI-MAI-). `open` has the same networks, lengths and
+rates, and mends what cannot work there: gates that never move, a margin out of reach, a distillation too small to
+matter, a PCC term over pairs and ties, weight decay on norms and gates, soups chosen on the pairs that chose epochs.
 
 Plain values only: a recipe is part of a head's manifest and of its input digest. `train` carries it out.
 """
@@ -7,9 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal, cast
 
+from glm_assets.errors import SettingsError
+from glm_assets.heads.groups import ORIGINAL_GROUPS, GroupRule
+from glm_assets.heads.metrics import Scoring
 from glm_assets.heads.shapes import ORIGINAL_SHAPES, HeadShape, Version
+
+RecipeName = Literal["faithful", "open"]
 
 
 @dataclass(frozen=True)
@@ -63,10 +72,21 @@ class HeadRecipe:
         teacher: Version it is distilled from, or None.
         warm_start: Whether it takes over tensors of its teacher.
         seed: Of python's, numpy's and torch's generators.
-        weight_decay: On all parameters, norms and gates included.
+        weight_decay: Of AdamW.
         dropout: Rate in every block.
         clip_norm: Largest gradient norm of a step.
         min_learning_rate: What the cosine falls towards.
+        name: Which of the recipes this is.
+        gate: Where the gates of v2 and v3 start. The last linear layers behind them start at zero.
+        decay_small: Whether weight decay shrinks gates, norms, layer scales and biases too.
+        distillation: Mean squared difference per number, or cosine distance.
+        cdd_margin: Contrast of the classes from which on the contrast term is 0.
+        groups: Which groups the PCC term takes, and whether ties count as neighbours.
+        members: Rows of a group that are put into a batch together; 1 for a plain shuffle.
+        ladders: Mutation ladders in a step.
+        separate_soup_val: Whether soups are chosen on other pairs than epochs.
+        scoring: How CD, CDD and PCC become the score.
+        mixed_precision: Whether a GPU multiplies matrices in bfloat16.
     """
 
     shape: HeadShape
@@ -82,6 +102,17 @@ class HeadRecipe:
     dropout: float = 0.1
     clip_norm: float = 1.0
     min_learning_rate: float = 1e-6
+    name: RecipeName = "faithful"
+    gate: float = 0.0
+    decay_small: bool = True
+    distillation: Literal["mse", "cosine"] = "mse"
+    cdd_margin: float = 2.0
+    groups: GroupRule = ORIGINAL_GROUPS
+    members: int = 1
+    ladders: int = 0
+    separate_soup_val: bool = False
+    scoring: Scoring = "raw_sum"
+    mixed_precision: bool = False
 
     @property
     def version(self) -> Version:
@@ -105,11 +136,12 @@ class HeadRecipe:
         epochs: int | None = None,
         batch_size: int | None = None,
         seed: int | None = None,
+        mixed_precision: bool | None = None,
     ) -> HeadRecipe:
         """The same recipe at another size.
 
         Phases keep their share of the training, at least one epoch each where there are enough; earlier phases
-        make way first.
+        make way first. Ladders keep their share of the batch, at least two where there are any.
 
         Args:
             in_dim: Width of the encoder's vectors.
@@ -117,15 +149,19 @@ class HeadRecipe:
             epochs: Length of the training.
             batch_size: Pairs in a step.
             seed: Of all generators.
+            mixed_precision: Whether a GPU multiplies matrices in bfloat16.
         """
         hidden, out_dim = widths or (self.shape.hidden, self.shape.out_dim)
         shape = replace(self.shape, in_dim=in_dim or self.shape.in_dim, hidden=hidden, out_dim=out_dim)
+        size = batch_size or self.batch_size
         return replace(
             self,
             shape=shape,
             phases=_rescale(self.phases, epochs or self.epochs),
-            batch_size=batch_size or self.batch_size,
+            batch_size=size,
             seed=self.seed if seed is None else seed,
+            ladders=max(2, round(self.ladders * size / self.batch_size)) if self.ladders else 0,
+            mixed_precision=self.mixed_precision if mixed_precision is None else mixed_precision,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -191,3 +227,38 @@ ORIGINAL_RECIPES: dict[Version, HeadRecipe] = {
         warm_start=True,
     ),
 }
+
+
+def _mended(original: HeadRecipe) -> HeadRecipe:
+    """The same training with what cannot work in it put right."""
+    return replace(
+        original,
+        phases=tuple(replace(phase, distil=1.0 if phase.distil else 0.0) for phase in original.phases),
+        name="open",
+        gate=1.0,
+        decay_small=False,
+        distillation="cosine",
+        cdd_margin=1.0,  # benign variants at their reference, pathogenic ones at right angles to it
+        groups=GroupRule(min_members=4, min_lengths=2, ties=False),
+        members=8,
+        ladders=original.batch_size // 256,  # of ten windows each: a batch grows by a twenty-fifth
+        separate_soup_val=True,
+        scoring="normalised",
+    )
+
+
+RECIPES: dict[RecipeName, dict[Version, HeadRecipe]] = {
+    "faithful": ORIGINAL_RECIPES,
+    "open": {version: _mended(recipe) for version, recipe in ORIGINAL_RECIPES.items()},
+}
+
+
+def recipe_name(text: str) -> RecipeName:
+    """The recipe that a person names.
+
+    Raises:
+        SettingsError: There is none of that name.
+    """
+    if text not in RECIPES:
+        raise SettingsError(f"there is no recipe {text!r}", expected=" or ".join(RECIPES))
+    return cast("RecipeName", text)

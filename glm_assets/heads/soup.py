@@ -73,7 +73,13 @@ class Soup:
         }
 
 
-def greedy_soup(candidates: Sequence[Candidate], rule: SoupRule, evaluate: Callable[[State], float]) -> Soup:
+def greedy_soup(
+    candidates: Sequence[Candidate],
+    rule: SoupRule,
+    evaluate: Callable[[State], float],
+    *,
+    trust_recorded: bool = True,
+) -> Soup:
     """Average checkpoints greedily.
 
     Without alphas every candidate is tried as a further member of a running mean, from the best epoch's recorded
@@ -84,10 +90,11 @@ def greedy_soup(candidates: Sequence[Candidate], rule: SoupRule, evaluate: Calla
         candidates: The kept checkpoints, best first.
         rule: How many are tried, and how they are mixed.
         evaluate: Validation score of some weights.
+        trust_recorded: Whether recorded scores are on the pairs that `evaluate` takes.
     """
     start, *others = candidates[: rule.candidates(len(candidates))]
     state = start.load()
-    score = evaluate(state) if rule.alphas else start.score
+    score = start.score if trust_recorded and not rule.alphas else evaluate(state)
     ingredients = {start.epoch: 1.0}
     steps: list[SoupStep] = []
     for candidate in others:

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glm_assets.errors import CheckpointError, MissingUpstreamError
+from glm_assets.errors import CheckpointError, MissingUpstreamError, TrainingError
 from glm_assets.heads.data import HeadData
 from glm_assets.heads.files import MODEL_FILE, weights_file
 from glm_assets.heads.recipes import HeadRecipe
-from glm_assets.heads.result import HeadResult, report
+from glm_assets.heads.result import HeadResult, dead_shares, report
 from glm_assets.storage.atomic import digest_of, file_digest
 from glm_assets.tracking import TrackedRun
 
@@ -43,7 +43,7 @@ def train_head(
 
     Args:
         recipe: What to train and how.
-        data: Training and validation pairs.
+        data: Training and validation pairs, and mutation ladders where the recipe takes them.
         teacher: Folder or file of the head it is distilled from; None only if the recipe has no teacher.
         work: Folder for the epochs' checkpoints, kept between attempts.
         out: Folder for the result.
@@ -54,42 +54,59 @@ def train_head(
     Raises:
         MissingUpstreamError: The recipe's teacher is absent.
         CheckpointError: Teacher or embeddings do not fit the recipe, or `work` belongs to another training.
-        GlmError: The loss is no longer finite.
+        TrainingError: The loss is no longer finite, or the recipe wants pairs of their own for soups or mutation
+            ladders and the data has none.
     """
     import torch
 
+    from glm_assets.heads.dormant import find_dormant
     from glm_assets.heads.networks import parameter_count
     from glm_assets.heads.weights import write_state
     from glm_assets.training.seeding import seeded
 
+    _require_what_the_recipe_takes(recipe, data)
     teacher_file = _teacher_file(recipe, teacher)
     teacher_sha256 = file_digest(teacher_file) if teacher_file else None
-    run.log_params(
-        _flat(recipe.as_dict()) | {"device": device, "rows.train": len(data.train), "rows.val": len(data.val)}
-    )
+    rows = {f"rows.{name}": len(pairs) for name, pairs in data.sets().items()}
+    run.log_params(_flat(recipe.as_dict()) | {"device": device} | rows)
     with seeded(recipe.seed), _tf32(device):
         task, copied = _prepare(recipe, data, teacher_file, torch.device(device))
-        key = digest_of([recipe.as_dict(), data.train.digest(), data.val.digest(), teacher_sha256])
+        where = task.train_pairs.place
+        progress(f"training on {len(data.train):,} pairs, taken from the {where}, {task.steps:,} steps an epoch")
+        key = digest_of([recipe.as_dict(), data.digest(), teacher_sha256])
         checkpoints, history = _fit(task, work, key, run, progress)
         best = _evaluate_best(task, checkpoints, history)
         soup = _make_soup(task, checkpoints, history)
         progress(f"soup of {len(soup.ingredients)} checkpoints: score {soup.score:.4f}")
-        val_distance = task.val_distances()
+        judged = task.soup_val.judge(task.model)
     write_state(task.model, out / MODEL_FILE)
     kept = {record.epoch for record in checkpoints.kept(history)}
-    metrics = task.contrast_of(val_distance)
     result = HeadResult(
         recipe=recipe,
-        metrics=metrics,
+        metrics=judged.figures,
         history=[asdict(record) | {"kept": record.epoch in kept} for record in history],
-        soup=metrics.as_dict() | soup.as_dict(),
+        soup=judged.figures.as_dict() | soup.as_dict(),
         parameters=parameter_count(task.model),
+        dead={"start": dead_shares(task.dormant), "end": dead_shares(find_dormant(task.model))},
         warm_started=copied,
         teacher_sha256=teacher_sha256,
-        val_distance=val_distance,
+        val_distance=judged.distance,
     )
     report(result, best, out, run)
     return result
+
+
+def _require_what_the_recipe_takes(recipe: HeadRecipe, data: HeadData) -> None:
+    if recipe.separate_soup_val and data.soup_val is data.val:
+        raise TrainingError(
+            f"recipe {recipe.name} chooses soups on pairs of their own, and there are none",
+            fix="embed more chromosomes (GLM_CHROMOSOMES), or train with recipe faithful",
+        )
+    if recipe.ladders and data.ladders is None:
+        raise TrainingError(
+            f"recipe {recipe.name} trains on mutation ladders, and there are none in the train split",
+            fix="raise ladders.windows in the profile and materialise mutation_ladders, or train with recipe faithful",
+        )
 
 
 def _teacher_file(recipe: HeadRecipe, teacher: Path | None) -> Path | None:
@@ -117,7 +134,7 @@ def _prepare(
         raise CheckpointError(
             f"the embeddings have {data.train.dim} dimensions", expected=f"{recipe.shape.in_dim}, as in the recipe"
         )
-    student = Head(recipe.shape, recipe.dropout)
+    student = Head(recipe.shape, recipe.dropout, gate=recipe.gate)
     teacher = read_head(teacher_file) if teacher_file else None
     if teacher:
         _require_fitting_teacher(recipe, teacher)
@@ -145,7 +162,12 @@ def _fit(
     recipe = task.recipe
     checkpoints = CheckpointFolder(work, key=key, keep=recipe.keep)
     settings = LoopSettings(
-        recipe.epochs, recipe.learning_rate, recipe.min_learning_rate, recipe.weight_decay, recipe.clip_norm
+        recipe.epochs,
+        recipe.learning_rate,
+        recipe.min_learning_rate,
+        recipe.weight_decay,
+        recipe.clip_norm,
+        mixed_precision=recipe.mixed_precision and task.on_gpu,
     )
 
     def track(record: EpochRecord) -> None:
@@ -174,13 +196,13 @@ def _make_soup(task: HeadTask, checkpoints: CheckpointFolder, history: list[Epoc
 
     def score(state: State) -> float:
         task.model.load_state_dict(state)
-        return task.contrast_of(task.val_distances()).score
+        return task.soup_val.judge(task.model).figures.score
 
     candidates = [
         Candidate(record.epoch, record.score, partial(read_state, checkpoints.weights(record.epoch)))
         for record in checkpoints.kept(history)
     ]
-    soup = greedy_soup(candidates, task.recipe.soup, score)
+    soup = greedy_soup(candidates, task.recipe.soup, score, trust_recorded=task.soup_val is task.val)
     task.model.load_state_dict(soup.state)
     return soup
 

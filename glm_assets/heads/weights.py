@@ -6,6 +6,7 @@ Importing this module imports torch.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -64,10 +65,25 @@ def read_head(path: Path, *, dropout: float = DROPOUT) -> Head:
     """
     state = read_state(path)
     try:
-        shape = shape_of({key: tuple(value.shape) for key, value in state.items()})
-        with torch.device("meta"):
-            head = Head(shape, dropout)
-        head.load_state_dict({key: value.float() for key, value in state.items()}, strict=True, assign=True)
-    except (CheckpointError, RuntimeError) as error:
+        return head_of(state, dropout=dropout)
+    except CheckpointError as error:
         raise CheckpointError(f"{weights_file(path)} is no head this version can load: {error}") from error
+
+
+def head_of(state: Mapping[str, Tensor], *, dropout: float = DROPOUT) -> Head:
+    """A head with these weights, strictly, in float32; it shares the tensors that are in float32 already.
+
+    Args:
+        state: State dict of a head; version, widths and block counts come from its tensors.
+        dropout: Rate while training.
+
+    Raises:
+        CheckpointError: The tensors are no head's, or one is missing, surplus or of another shape.
+    """
+    with torch.device("meta"):
+        head = Head(shape_of({key: tuple(value.shape) for key, value in state.items()}), dropout)
+    try:
+        head.load_state_dict({key: value.float() for key, value in state.items()}, strict=True, assign=True)
+    except RuntimeError as error:
+        raise CheckpointError(str(error)) from error
     return head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from glm_assets.encoders.base import EncoderSpec
@@ -24,27 +25,29 @@ def study_engine(
     Args:
         study: Whose settings and weights these are.
         spec: What the vectors are.
-        store: The study's, open; workers open it for themselves.
+        store: The study's, open; workers open it for themselves, with the same type of pairs.
         start_worker: How to start a worker, where the settings do not say it.
 
     Raises:
         EncoderError: The settings do not say how to start a worker.
     """
-    settings, job = study.settings, embed_job(study, spec)
+    settings, job = study.settings, embed_job(study, spec, store.dtype)
     if settings.engine == "local":
-        return InProcess(lambda: job.load_checked(store), store)
+        # Whoever runs an engine several times loads the encoder once.
+        return InProcess(cache(lambda: job.load_checked(store)), store)
     if settings.engine == "ray":
         return RayActors(job, settings.workers, settings.ray_address)
     start = command_worker(settings.worker_command) if settings.worker_command else start_worker
     return WorkerProcesses(job, study.root / "workers", settings.workers, start)
 
 
-def embed_job(study: Study, spec: EncoderSpec) -> EmbedJob:
+def embed_job(study: Study, spec: EncoderSpec, store_dtype: str | None = None) -> EmbedJob:
     """What a worker must know to compute a study's vectors.
 
     Args:
         study: Whose weights and store these are.
         spec: What the vectors are.
+        store_dtype: Type of the stored pairs; the profile's by default.
     """
     return EmbedJob(
         spec=spec,
@@ -53,6 +56,6 @@ def embed_job(study: Study, spec: EncoderSpec) -> EmbedJob:
         batch_tokens=study.profile.encoder.batch_tokens,
         cpu_threads=study.settings.cpu_threads,
         store=str(study.store_place),
-        store_dtype=study.profile.encoder.store_dtype,
+        store_dtype=store_dtype or study.profile.encoder.store_dtype,
         store_cache=str(Path(study.settings.local_dir).resolve()),
     )

@@ -11,10 +11,10 @@ import polars as pl
 from glm_assets.encoders.evo2.encoder import Evo2Encoder
 from glm_assets.encoders.sweep import LayeredEncoder, sweep_layers
 from glm_assets.errors import EncoderError
-from glm_assets.evaluation.embedding_figures import pair_distances
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.ranking import auroc, ridge_scores
 from glm_assets.evaluation.sweep_figures import plot_layer_sweep
+from glm_assets.heads.distances import pair_distances
 from glm_assets.lineage.engines import embed_job
 from glm_assets.lineage.study import Study
 from glm_assets.storage.products import Facts, Manifest

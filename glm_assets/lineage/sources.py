@@ -7,7 +7,8 @@ from pathlib import Path
 
 from glm_assets.demo.tree import make_demo_tree
 from glm_assets.encoders.weights import resolve_weights
-from glm_assets.lineage.study import RECORDS_FILE, Study, file_stamp
+from glm_assets.lineage.source_catalogue import RECORDS_FILE, file_stamp
+from glm_assets.lineage.study import Study
 from glm_assets.sources.clinvar import ClinvarRelease, fetch_release, latest_release
 from glm_assets.sources.location import is_remote
 from glm_assets.sources.reference import fetch_reference, stated_md5

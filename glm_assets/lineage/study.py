@@ -6,166 +6,97 @@ date exactly when everything above it is. Nothing here computes a product; the b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from glm_assets.encoders.base import EncoderSpec
-from glm_assets.encoders.huggingface.folder import weight_files
 from glm_assets.encoders.registry import encoder_spec
-from glm_assets.errors import MissingUpstreamError, ReferenceMismatchError
+from glm_assets.errors import ReferenceMismatchError, SubmissionError
+from glm_assets.heads.recipes import RecipeName
 from glm_assets.lineage.recipes import head_recipe
-from glm_assets.profiles.profile import Profile
-from glm_assets.settings import Settings
-from glm_assets.sources.location import public_url
+from glm_assets.lineage.source_catalogue import SourceCatalogue
+from glm_assets.lineage.splits import split_inputs, split_recipe
 from glm_assets.storage.atomic import file_digest
-from glm_assets.storage.data_root import claim_data_root
-from glm_assets.storage.embeddings import EmbeddingStore
-from glm_assets.storage.products import Manifest, Product, read_whole
-from glm_assets.storage.schemas import PUBLISHED
-from glm_assets.storage.tables import table_folder
-from glm_assets.storage.warehouse import WAREHOUSE, refresh_warehouse
+from glm_assets.storage.products import Manifest, Product
 from glm_assets.submission.sequences import find_test_csv
 
-# Raised by hand when the meaning of a product's code changes; Dagster shows them too.
-CODE_VERSIONS = {
-    "clinvar_release": "1",
-    "reference_genome": "1",
-    "glm_checkpoint": "1",
-    "clinvar_variants": "1",
-    "variant_windows": "1",
-    "split_audit": "1",
-    "variant_embeddings": "2",
-    "layer_comparison": "1",
-    "head_v0": "1",
-    "head_v1": "1",
-    "head_v2": "1",
-    "head_v3": "1",
-    "test_sequences": "1",
-    "test_embeddings": "1",
-    "submission": "1",
-}
-
 SUBMITTED_HEAD = "head_v3"
-RECORDS_FILE = "records.parquet"
-
+TEST_VECTORS = "test_embeddings"
 # A reference of another build disagrees in three rows of four; a right one in none but odd records.
 MAX_REFERENCE_MISMATCH = 0.01
 
 
-class Study:
-    """The main study in one data root.
-
-    Args:
-        settings: Where the root is and what runs in it.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.root = settings.root
-        self.tables = self.root / "tables"
-        self.warehouse = self.root / WAREHOUSE
-
-    @property
-    def profile(self) -> Profile:
-        """The profile with the environment's overrides."""
-        return self.settings.run_profile
-
-    @property
-    def store_place(self) -> Path | str:
-        """Folder or URL of the store of vectors."""
-        return self.settings.embeddings_url or self.root / "embeddings"
-
-    def store(self) -> EmbeddingStore:
-        """Open the content-addressed store of vectors."""
-        dtype = self.profile.encoder.store_dtype
-        return EmbeddingStore(self.store_place, dtype, cache=self.settings.local_dir)
-
-    def claim(self) -> None:
-        """Check that the data root belongs to this profile, source and window recipe."""
-        identity = {"profile": self.profile.name, "windows": self.profile.windows.as_dict(), **self._source}
-        claim_data_root(self.root, identity)
-
-    def refresh_warehouse(self) -> list[str]:
-        """Bring the views of `warehouse.duckdb` up to date; returns their names."""
-        return refresh_warehouse(self.tables, self.warehouse, PUBLISHED)
-
-    # Sources
-
-    @property
-    def releases_folder(self) -> Path:
-        """Where releases are kept, a folder a date."""
-        return self.root / "sources" / "clinvar"
-
-    @property
-    def reference_folder(self) -> Path:
-        """Where the reference lies."""
-        return self.root / "sources" / "reference"
-
-    @property
-    def checkpoint_folder(self) -> Path:
-        """Where the record of the weights lies."""
-        return self.root / "sources" / "checkpoint"
-
-    @property
-    def weights_folder(self) -> Path:
-        """Where fetched and made weights are kept."""
-        return self.root / "sources" / "weights"
-
-    def clinvar_release(self, date: str, md5: str) -> Product:
-        """A parsed release.
-
-        Args:
-            date: `YYYYMMDD`.
-            md5: Of its VCF.
-        """
-        folder = self.releases_folder / date / "records"
-        return self._product("clinvar_release", folder, {"date": date, "md5": md5}, self._source)
-
-    def reference_genome(self, md5: str) -> Product:
-        """The indexed reference; `md5` is that of the archive it is made from."""
-        return self._product("reference_genome", self.reference_folder, {"md5": md5}, self._source)
-
-    def glm_checkpoint(self, sha256: str) -> Product:
-        """The record of the encoder's weights; `sha256` is theirs."""
-        encoder, local = self.profile.encoder, self.settings.checkpoint
-        recipe = {"name": encoder.name, "revision": encoder.revision, "local_file": str(local) if local else None}
-        if encoder.sha256:
-            recipe["expected_sha256"] = encoder.sha256
-        return self._product("glm_checkpoint", self.checkpoint_folder, {"sha256": sha256}, recipe)
+class Study(SourceCatalogue):
+    """The main study in one data root: from variants to the submission."""
 
     # Variants
 
     def clinvar_variants(self, chrom: str) -> Product:
         """Labelled alternate alleles of a chromosome."""
         inputs = {"clinvar_release": self.release().data_version}
-        return self._table("clinvar_variants", inputs, self.profile.labels.model_dump(), chrom)
+        return self.table("clinvar_variants", inputs, self.profile.labels.model_dump(), chrom)
 
     def variant_windows(self, chrom: str) -> Product:
         """Windows of a chromosome's kept variants."""
         inputs = {
             "clinvar_variants": self.require(self.clinvar_variants(chrom)).data_version,
             "reference_genome": self.reference().data_version,
+            **split_inputs(self, chrom),
         }
-        recipe = {"windows": self.profile.windows.as_dict(), "split": self.profile.split.rule}
-        return self._table("variant_windows", inputs, recipe, chrom)
+        recipe = {"windows": self.profile.windows.as_dict(), "split": split_recipe(self, chrom)}
+        return self.table("variant_windows", inputs, recipe, chrom)
+
+    @property
+    def split_values(self) -> dict[str, Any]:
+        """The split's values as JSON."""
+        return self.profile.split.model_dump(mode="json")
 
     def split_audit(self) -> Product:
         """Leakage between splits over all expected chromosomes."""
         windows = self.every_chromosome(self.variant_windows)
         inputs = {f"variant_windows/{chrom}": manifest.data_version for chrom, manifest in windows.items()}
-        recipe = {"merge_test_into_train": self.profile.split.merge_test_into_train}
-        return self._table("split_audit", inputs, recipe)
+        if csv := self.test_csv_or_none():
+            inputs["test_csv"] = file_digest(csv)
+        recipe = {
+            "merge_test_into_train": self.profile.split.merge_test_into_train,
+            "max_length": self.profile.submission.max_length,
+        }
+        return self.table("split_audit", inputs, recipe)
 
     # Embeddings
 
     def variant_embeddings(self, chrom: str) -> Product:
         """Vectors of a chromosome's windows."""
+        dtype = self.profile.encoder.store_dtype
+        return self._embedded("variant_embeddings", chrom, self.encoder_spec, dtype)
+
+    def _embedded(self, asset: str, chrom: str, spec: EncoderSpec, dtype: str) -> Product:
         windows = self.require(self.variant_windows(chrom))
         check_reference(windows)
         inputs = {"variant_windows": windows.data_version, "glm_checkpoint": self.checkpoint().data_version}
-        recipe = {"encoder": self.encoder_spec.as_dict(), "store_dtype": self.profile.encoder.store_dtype}
-        return self._table("variant_embeddings", inputs, recipe, chrom)
+        return self.table(asset, inputs, {"encoder": spec.as_dict(), "store_dtype": dtype}, chrom)
+
+    def variant_likelihoods(self, chrom: str) -> Product:
+        """Log-likelihoods of a chromosome's windows."""
+        return self._embedded("variant_likelihoods", chrom, self.likelihood_spec, "float32")
+
+    def covariance_embeddings(self, chrom: str) -> Product:
+        """Vectors of a chromosome's windows for the covariance probe."""
+        dtype = self.profile.encoder.store_dtype
+        return self._embedded("covariance_embeddings", chrom, self.covariance_spec, dtype)
+
+    def mutation_ladders(self, *, allow_partial: bool = False) -> Product:
+        """Windows with more and more substitutions, and their vectors.
+
+        Args:
+            allow_partial: Of the chromosomes that are there instead of failing for those that are not.
+        """
+        windows = self.every_chromosome(self.variant_windows, allow_partial=allow_partial)
+        inputs = {f"variant_windows/{chrom}": manifest.data_version for chrom, manifest in windows.items()}
+        inputs["glm_checkpoint"] = self.checkpoint().data_version
+        encoder = {"encoder": self.encoder_spec.as_dict(), "store_dtype": self.profile.encoder.store_dtype}
+        return self.table("mutation_ladders", inputs, self.profile.ladders.model_dump() | encoder)
 
     def layer_comparison(self) -> Product:
         """How layers compare on a sample of variants."""
@@ -173,7 +104,7 @@ class Study:
         inputs = {f"variant_windows/{chrom}": manifest.data_version for chrom, manifest in windows.items()}
         inputs["glm_checkpoint"] = self.checkpoint().data_version
         recipe = {"encoder": self.sweep_spec.as_dict(), "sweep": self.profile.sweep.model_dump()}
-        return self._table("layer_comparison", inputs, recipe)
+        return self.table("layer_comparison", inputs, recipe)
 
     def test_embeddings(self) -> Product:
         """Vectors of the test sequences."""
@@ -181,7 +112,7 @@ class Study:
             "test_sequences": self.require(self.test_sequences()).data_version,
             "glm_checkpoint": self.checkpoint().data_version,
         }
-        return self._table("test_embeddings", inputs, {"encoder": self.sequence_spec.as_dict()})
+        return self.table("test_embeddings", inputs, {"encoder": self.sequence_spec.as_dict()})
 
     @property
     def encoder_spec(self) -> EncoderSpec:
@@ -198,6 +129,16 @@ class Study:
         """What vectors of the deepest layer of the sweep are; the other layers differ in nothing else."""
         deepest = max(self.profile.sweep.layers, key=lambda layer: int(layer.split(".")[1]))
         return self._spec(self.profile.encoder.pooling, layer=deepest, reverse_complement=False)
+
+    @property
+    def covariance_spec(self) -> EncoderSpec:
+        """What vectors of the covariance probe are."""
+        return self._spec(f"covariance:{self.profile.probes.covariance}")
+
+    @property
+    def likelihood_spec(self) -> EncoderSpec:
+        """What log-likelihoods are: of the whole model, over both strands, in the encoder's own arithmetic."""
+        return self._spec("log_likelihood", layer="logits", reverse_complement=True)
 
     def _spec(self, pooling: str, **changes: Any) -> EncoderSpec:
         encoder, checkpoint = self.profile.encoder, self.checkpoint()
@@ -219,12 +160,13 @@ class Study:
 
     # Heads and submission
 
-    def head(self, name: str, *, allow_partial: bool = False) -> Product:
+    def head(self, name: str, *, allow_partial: bool = False, recipe: RecipeName | None = None) -> Product:
         """A trained head.
 
         Args:
             name: `head_v0` to `head_v3`.
             allow_partial: Train on the chromosomes that are there instead of failing for those that are not.
+            recipe: Another recipe than the profile's.
         """
         embeddings = self.every_chromosome(self.variant_embeddings, allow_partial=allow_partial)
         inputs = {f"variant_embeddings/{chrom}": manifest.data_version for chrom, manifest in embeddings.items()}
@@ -232,16 +174,21 @@ class Study:
             f"variant_windows/{chrom}": manifest.inputs["variant_windows"]
             for chrom, manifest in embeddings.items()
         }
-        recipe = head_recipe(self.profile, name, self.encoder_spec.dimension)
-        if recipe.teacher:
-            teacher = f"head_{recipe.teacher}"
-            inputs[teacher] = self.require(self.head(teacher, allow_partial=allow_partial)).data_version
-        values = recipe.as_dict() | {"split": self.profile.split.model_dump()}
-        return self._product(name, self.head_folder(name), inputs, values)
+        plan = head_recipe(self.profile, name, self.encoder_spec.dimension, recipe)
+        if plan.teacher:
+            teacher = self.head(f"head_{plan.teacher}", allow_partial=allow_partial, recipe=recipe)
+            inputs[teacher.asset] = self.require(teacher).data_version
+        if plan.ladders:
+            inputs["mutation_ladders"] = self.require(
+                self.mutation_ladders(allow_partial=allow_partial)
+            ).data_version
+        values = plan.as_dict() | {"split": self.split_values, "groups": self.profile.groups.model_dump()}
+        return self.product(name, self.head_folder(name, recipe), inputs, values)
 
-    def head_folder(self, name: str) -> Path:
-        """Where a head's checkpoint lies."""
-        return self.root / "heads" / name
+    def head_folder(self, name: str, recipe: RecipeName | None = None) -> Path:
+        """Where a head's checkpoint lies; in a folder of its recipe when that is not the profile's."""
+        other = recipe if recipe != self.profile.recipe else None
+        return self.root / "heads" / other / name if other else self.root / "heads" / name
 
     def test_csv(self) -> Path:
         """The user's CSV, or the first fitting one in the data root's folder `input`."""
@@ -250,140 +197,50 @@ class Study:
         )
         return find_test_csv(explicit, [self.root / "input"])
 
+    def test_csv_or_none(self) -> Path | None:
+        """The test CSV, for those that can do without."""
+        try:
+            return self.test_csv()
+        except SubmissionError:
+            return None
+
     def test_sequences(self) -> Product:
         """The user's CSV, validated; its content is the input."""
         recipe = {"max_length": self.profile.submission.max_length}
-        return self._table("test_sequences", {"csv": file_digest(self.test_csv())}, recipe)
+        return self.table("test_sequences", {"csv": file_digest(self.test_csv())}, recipe)
 
     @property
     def submission_csv(self) -> Path:
         """The submission's file."""
         return self.root / "submission" / "submission.csv"
 
-    def submission(self) -> Product:
-        """The submission of the last head, however many chromosomes that was allowed to miss."""
-        inputs = {
-            "test_embeddings": self.require(self.test_embeddings()).data_version,
-            SUBMITTED_HEAD: self.require(self.head(SUBMITTED_HEAD, allow_partial=True)).data_version,
-        }
+    @property
+    def models_folder(self) -> Path:
+        """Where registered models are kept once they were fetched."""
+        return self.root / "sources" / "models"
+
+    def submission(self, head: Mapping[str, str] | None = None) -> Product:
+        """The submission of a head, however many chromosomes that was allowed to miss.
+
+        Args:
+            head: Name of the head to its data version or checksum; this data root's last head by default.
+        """
+        if head is None:
+            last = self.require(self.head(SUBMITTED_HEAD, allow_partial=True))
+            head = {SUBMITTED_HEAD: last.data_version}
+        inputs = {TEST_VECTORS: self.require(self.test_embeddings()).data_version, **head}
         recipe = self.profile.submission.model_dump(exclude={"max_length"})
-        return self._product("submission", self.submission_csv.parent, inputs, recipe)
+        return self.product("submission", self.submission_csv.parent, inputs, recipe)
 
-    # What is there
-
-    @property
-    def _source(self) -> dict[str, str]:
-        return {"source": public_url(self.profile.ncbi_url)}
-
-    def release(self) -> Manifest:
-        """The newest release that is there, at or before the cutoff.
+    def finished_submission(self) -> Manifest:
+        """The submission that is there, of whichever head it was asked for.
 
         Raises:
-            MissingUpstreamError: There is none.
+            MissingUpstreamError: There is none, or its test vectors or its head of this data root are others now.
         """
-        cutoff = self.profile.clinvar_cutoff
-        dates = sorted((path.name for path in self.releases_folder.glob("[0-9]" * 8)), reverse=True)
-        for date in dates:
-            if cutoff and date > f"{cutoff:%Y%m%d}":
-                continue
-            manifest = read_whole(self.releases_folder / date / "records")
-            if manifest and self.clinvar_release(date, manifest.inputs["md5"]).current():
-                return manifest
-        raise MissingUpstreamError(
-            f"there is no ClinVar release in {self.releases_folder}"
-            + (f" of {cutoff} or before" if cutoff else ""),
-            fix="dagster asset materialize -m glm_assets.definitions --select clinvar_release",
-        )
-
-    @property
-    def release_folder(self) -> Path:
-        """Where the parsed records of the current release lie."""
-        return self.releases_folder / self.release().inputs["date"] / "records"
-
-    def reference_or_none(self) -> Manifest | None:
-        """The reference that is there, if it came from today's source."""
-        manifest = Manifest.read(self.reference_folder)
-        return self.reference_genome(manifest.inputs["md5"]).current() if manifest else None
-
-    def reference(self) -> Manifest:
-        """The reference that is there.
-
-        Raises:
-            MissingUpstreamError: There is none.
-        """
-        return self.reference_or_none() or self.require(self.reference_genome("unknown"))
-
-    def checkpoint(self) -> Manifest:
-        """The record of weights that are there and unchanged.
-
-        Raises:
-            MissingUpstreamError: There is none, or the weights file is gone or another.
-        """
-        manifest = Manifest.read(self.checkpoint_folder)
-        product = self.glm_checkpoint(manifest.inputs["sha256"] if manifest else "unknown")
-        found = self.require(product)
-        if file_stamp(Path(found.facts["path"])) != found.facts["stamp"]:
-            raise MissingUpstreamError(
-                f"the weights file {found.facts['path']} is not the one that glm_checkpoint recorded",
-                fix="dagster asset materialize -m glm_assets.definitions --select glm_checkpoint",
-            )
-        return found
-
-    def require(self, product: Product) -> Manifest:
-        """The manifest of an up-to-date product.
-
-        Raises:
-            MissingUpstreamError: It is absent, damaged or stale.
-        """
-        if manifest := product.current():
-            return manifest
-        where = f" of chromosome {product.partition}" if product.partition else ""
-        option = f" --partition {product.partition}" if product.partition else ""
-        raise MissingUpstreamError(
-            f"{product.asset}{where} is absent or out of date",
-            expected=f"a finished product in {product.folder}",
-            fix=f"dagster asset materialize -m glm_assets.definitions --select {product.asset}{option}",
-        )
-
-    def every_chromosome(
-        self, product: Callable[[str], Product], *, allow_partial: bool = False
-    ) -> dict[str, Manifest]:
-        """Manifests of a partitioned product over the expected chromosomes, in order.
-
-        Raises:
-            MissingUpstreamError: Listing the chromosomes that are absent or stale.
-        """
-        found: dict[str, Manifest] = {}
-        missing: dict[str, MissingUpstreamError] = {}
-        for chrom in self.profile.chromosomes:
-            try:
-                found[chrom] = self.require(product(chrom))
-            except MissingUpstreamError as error:
-                missing[chrom] = error
-        if missing and not (allow_partial and found):
-            name = product.__name__
-            first = next(iter(missing.values()))
-            raise MissingUpstreamError(
-                f"{name} is absent or out of date for chromosome {', '.join(missing)} ({first.problem})",
-                expected=f"up-to-date partitions {', '.join(self.profile.chromosomes)}",
-                fix=f"materialise {name} for each of them, narrow GLM_CHROMOSOMES, or set allow_partial: true",
-            )
-        return found
-
-    def _product(
-        self,
-        asset: str,
-        folder: Path,
-        inputs: Mapping[str, str],
-        recipe: Mapping[str, Any],
-        chrom: str | None = None,
-    ) -> Product:
-        return Product(asset, folder, inputs, recipe, CODE_VERSIONS[asset], chrom)
-
-    def _table(
-        self, asset: str, inputs: Mapping[str, str], recipe: Mapping[str, Any], chrom: str | None = None
-    ) -> Product:
-        return self._product(asset, table_folder(self.tables, asset, chrom), inputs, recipe, chrom)
+        found = Manifest.read(self.submission_csv.parent)
+        head = {name: version for name, version in found.inputs.items() if name != TEST_VECTORS} if found else {}
+        return self.require(self.submission(None if head.keys() <= {SUBMITTED_HEAD} else head))
 
 
 def check_reference(windows: Manifest) -> None:
@@ -405,11 +262,3 @@ def check_reference(windows: Manifest) -> None:
             expected=f"at most {MAX_REFERENCE_MISMATCH:.0%}",
             fix="use the reference of the release's build (GRCh38) and materialise reference_genome again",
         )
-
-
-def file_stamp(path: Path) -> str:
-    """What changes when weights do, without reading them: they have many gigabytes."""
-    if not path.is_file():
-        return "absent"
-    files = [file.stat() if file.is_file() else None for file in weight_files(path)]
-    return ",".join(f"{stat.st_size}:{stat.st_mtime_ns}" if stat else "absent" for stat in files)

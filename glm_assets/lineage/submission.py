@@ -9,12 +9,14 @@ from glm_assets.encoders.device import CPU, prepare_device
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.submission_figures import nearest_distances, plot_nearest_distances
 from glm_assets.heads.apply import embed, load_head
+from glm_assets.lineage.head_choice import check_encoder, choose_head
 from glm_assets.lineage.study import SUBMITTED_HEAD, Study
 from glm_assets.storage.products import Facts, Manifest
 from glm_assets.storage.schemas import TEST_SEQUENCES
 from glm_assets.storage.tables import PART, read_part
 from glm_assets.submission.sequences import read_test_sequences
 from glm_assets.submission.write import write_submission
+from glm_assets.tracking import Registry
 
 _TREATMENTS = ("lower_cased", "trimmed", "padded_ids", "ignored_columns", "blank_lines", "bom")
 
@@ -34,15 +36,25 @@ def make_test_sequences(study: Study) -> Manifest:
     return product.make(build)
 
 
-def make_submission(study: Study) -> Manifest:
-    """Pass the test vectors through the last head and write the CSV."""
-    product = study.submission()
+def make_submission(study: Study, registry: Registry, *, head: str = SUBMITTED_HEAD) -> Manifest:
+    """Pass the test vectors through a head and write the CSV.
+
+    Args:
+        study: The main study.
+        registry: Asked only where `head` names an alias or a version.
+        head: Which head, as `head_choice` reads it.
+
+    Raises:
+        EncoderError: The head was trained on vectors of another encoder.
+    """
+    choice = choose_head(study, head, registry)
+    checked = check_encoder(choice, study, study.sequence_spec)
+    product = study.submission(choice.inputs)
 
     def build(work: Path) -> Facts:
         prepare_device(CPU, study.settings.cpu_threads)
         index = read_part(study.test_embeddings().folder)
-        head = load_head(study.head_folder(SUBMITTED_HEAD))
-        vectors = embed(head, study.store().read_sequences(index["key"]))
+        vectors = embed(load_head(choice.weights), study.store().read_sequences(index["key"]))
         report = write_submission(
             index["ID"],
             vectors,
@@ -51,6 +63,6 @@ def make_submission(study: Study) -> Manifest:
             max_dimensions=study.profile.submission.max_dimensions,
         )
         save_figure(plot_nearest_distances(nearest_distances(vectors)), work / "nearest.png")
-        return asdict(report) | {"head": SUBMITTED_HEAD}
+        return asdict(report) | {"head": choice.label, "head_encoder": checked}
 
     return product.make(build)

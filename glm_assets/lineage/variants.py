@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
+from glm_assets.errors import SubmissionError
 from glm_assets.evaluation.figures import save_figure
-from glm_assets.evaluation.variant_figures import plot_overlap, plot_variant_counts, plot_window_density
+from glm_assets.evaluation.variant_figures import (
+    plot_leakage,
+    plot_overlap,
+    plot_seen_sequences,
+    plot_variant_counts,
+    plot_window_density,
+)
 from glm_assets.genome.fasta import ReferenceGenome
-from glm_assets.genome.splits import SplitRule
-from glm_assets.lineage.study import RECORDS_FILE, Study
+from glm_assets.genome.splits import SPLITS, SplitRule
+from glm_assets.lineage.source_catalogue import RECORDS_FILE
+from glm_assets.lineage.splits import split_partner, split_rule
+from glm_assets.lineage.study import Study
 from glm_assets.sources.reference import FASTA
 from glm_assets.storage.products import Facts, Manifest
 from glm_assets.storage.schemas import CLINVAR_VARIANTS, SPLIT_AUDIT, VARIANT_WINDOWS
 from glm_assets.storage.tables import PART, read_part
+from glm_assets.submission.sequences import read_test_sequences
 from glm_assets.variants.labels import LabelPolicy
-from glm_assets.variants.leakage import audit_splits, measure_overlap
+from glm_assets.variants.leakage import AUDITED_COLUMNS, TOTAL, audit_splits, measure_leakage
+from glm_assets.variants.seen_sequences import SEEN_SHARE, seen_shares
+from glm_assets.variants.splitting import read_earlier
 from glm_assets.variants.variants import build_variants
 from glm_assets.variants.windows import build_variant_windows
 
-_AUDIT_COLUMNS = ["chrom", "split", "window_start", "window_end"]
+_SEQUENCE_COLUMNS = ["split", "ref_digest", "ref_seq", "var_seq"]
 
 
 def make_clinvar_variants(study: Study, chrom: str) -> Manifest:
     """Filter and label the alternate alleles of one chromosome."""
     labels = study.profile.labels
-    policy = LabelPolicy(labels.policy, labels.min_stars)
     product = study.clinvar_variants(chrom)
-    records = study.release_folder / RECORDS_FILE
 
     def build(work: Path) -> Facts:
-        variants, counts = build_variants(records, chrom, policy=policy, indel_max=labels.indel_max)
+        variants, counts = build_variants(
+            study.release_folder / RECORDS_FILE, chrom, policy=_policy(study), indel_max=labels.indel_max
+        )
         CLINVAR_VARIANTS.write(variants, work / PART)
         save_figure(plot_variant_counts(variants), work / "variants.png")
         classes = variants.filter("keep")["label"].value_counts()
@@ -51,14 +65,19 @@ def make_clinvar_variants(study: Study, chrom: str) -> Manifest:
 def make_variant_windows(study: Study, chrom: str) -> Manifest:
     """Cut and split the windows of one chromosome's labelled variants."""
     product = study.variant_windows(chrom)
-    recipe = study.profile.windows.recipe()
 
     def build(work: Path) -> Facts:
         variants = read_part(study.clinvar_variants(chrom).folder)
         genome = ReferenceGenome(study.reference_folder / FASTA)
-        contig = genome.sequence(chrom)
-        rule = SplitRule(study.profile.split.rule)
-        windows, counts = build_variant_windows(variants, contig, genome.fasta_name(chrom), recipe, rule)
+        windows, counts = build_variant_windows(
+            variants,
+            genome.sequence(chrom),
+            genome.fasta_name(chrom),
+            study.profile.windows.recipe(),
+            split_rule(study.profile),
+            partner=_partner_windows(study, genome, chrom),
+            earlier=_earlier_alleles(study, chrom),
+        )
         VARIANT_WINDOWS.write(windows, work / PART)
         save_figure(plot_window_density(windows), work / "windows.png")
         return {
@@ -68,6 +87,8 @@ def make_variant_windows(study: Study, chrom: str) -> Manifest:
             "distinct_reference_windows": counts.distinct_ref_windows,
             "loci": windows["locus"].n_unique(),
             "splits": dict(windows["split"].value_counts().iter_rows()),
+            "largest_split_group": counts.largest_group or None,
+            "largest_split_group_share": counts.largest_group_share,
             "reference_compared": counts.compared,
             "reference_mismatches": counts.mismatches,
             "reference_mismatch_share": counts.mismatch_share,
@@ -76,28 +97,86 @@ def make_variant_windows(study: Study, chrom: str) -> Manifest:
     return product.make(build)
 
 
+def _partner_windows(study: Study, genome: ReferenceGenome, chrom: str) -> pl.DataFrame | None:
+    """Windows of the chromosome that is split together with this one, made from the release."""
+    partner = split_partner(study, chrom)
+    if partner is None:
+        return None
+    records, labels = study.release_folder / RECORDS_FILE, study.profile.labels
+    variants, _ = build_variants(records, partner, policy=_policy(study), indel_max=labels.indel_max)
+    recipe, name = study.profile.windows.recipe(), genome.fasta_name(partner)
+    return build_variant_windows(variants, genome.sequence(partner), name, recipe, SplitRule())[0]
+
+
+def _earlier_alleles(study: Study, chrom: str) -> pl.DataFrame | None:
+    """What the release to train on has on a chromosome; only the rule `temporal` asks."""
+    if study.profile.split.rule != "temporal":
+        return None
+    return read_earlier(study.records_folder(study.train_release().inputs["date"]) / RECORDS_FILE, chrom)
+
+
 def make_split_audit(study: Study) -> Manifest:
-    """Measure over all chromosomes how far the held-out windows overlap windows of train."""
+    """Measure over all chromosomes what the held-out rows, and the test CSV, share with train."""
     product = study.split_audit()
 
     def build(work: Path) -> Facts:
         folders = [study.variant_windows(chrom).folder for chrom in study.profile.chromosomes]
-        windows = pl.concat([read_part(folder, _AUDIT_COLUMNS) for folder in folders])
+        windows = pl.concat([read_part(folder, AUDITED_COLUMNS) for folder in folders])
         if study.profile.split.merge_test_into_train:
             windows = windows.with_columns(pl.col("split").replace("test", "train"))
-        overlap = measure_overlap(windows)
-        audit = audit_splits(overlap)
+        leakage = measure_leakage(windows)
+        audit = audit_splits(leakage)
         SPLIT_AUDIT.write(audit, work / PART)
-        save_figure(plot_overlap(overlap), work / "overlap.png")
-        total = audit.filter(pl.col("chrom") == "all")
+        save_figure(plot_overlap(leakage), work / "overlap.png")
+        save_figure(plot_leakage(leakage), work / "leakage.png")
+        total = audit.filter(pl.col("chrom") == TOTAL)
         return {
             "rows": audit.height,
-            "held_out_rows": overlap.height,
+            "splits": {split: windows.filter(split=split).height for split in SPLITS},
+            "held_out_rows": leakage.height,
             "overlapping_rows": int(total["overlapping_rows"].sum()),
-            "overlapping_share": {row["split"]: row["overlapping_share"] for row in total.iter_rows(named=True)},
+            "overlapping_share": dict(total.select("split", "overlapping_share").iter_rows()),
+            "shared_gene_rows": int(total["shared_gene_rows"].sum()),
+            "shared_gene_share": dict(total.select("split", "shared_gene_share").iter_rows()),
+            "duplicate_ref_rows": int(total["duplicate_ref_rows"].sum()),
+            "duplicate_var_rows": int(total["duplicate_var_rows"].sum()),
+            "duplicate_pair_rows": int(total["duplicate_pair_rows"].sum()),
+            **_audit_test_sequences(study, work),
         }
 
     return product.make(build)
+
+
+def _audit_test_sequences(study: Study, work: Path) -> Facts:
+    """How much of the test CSV lies in windows of train; without a CSV the reason why nothing was measured."""
+    try:
+        sequences, _ = read_test_sequences(study.test_csv(), max_length=study.profile.submission.max_length)
+    except SubmissionError as error:
+        return {"test_sequences_absent": error.problem}
+    shares = seen_shares(sequences["seq"], _train_windows(study))
+    save_figure(plot_seen_sequences(shares, SEEN_SHARE), work / "seen_sequences.png")
+    judged = shares[~np.isnan(shares)]
+    seen = int((judged >= SEEN_SHARE).sum())
+    return {
+        "test_sequences": sequences.height,
+        "test_sequences_judged": judged.size,
+        "test_sequences_seen": seen,
+        "test_sequences_seen_share": seen / max(1, judged.size),
+    }
+
+
+def _train_windows(study: Study) -> Iterator[pl.Series]:
+    """The different reference windows and the variant windows of train, a chromosome at a time."""
+    trained = ["train", "test"] if study.profile.split.merge_test_into_train else ["train"]
+    for chrom in study.profile.chromosomes:
+        windows = read_part(study.variant_windows(chrom).folder, _SEQUENCE_COLUMNS)
+        rows = windows.filter(pl.col("split").is_in(trained))
+        yield rows.unique("ref_digest", maintain_order=True)["ref_seq"]
+        yield rows["var_seq"]
+
+
+def _policy(study: Study) -> LabelPolicy:
+    return LabelPolicy(study.profile.labels.policy, study.profile.labels.min_stars)
 
 
 def _count(classes: pl.DataFrame, label: int) -> int:

@@ -22,6 +22,7 @@ from glm_assets.encoders.evo2.plan import is_paired_layer
 from glm_assets.encoders.pooling import Pooling
 from glm_assets.errors import EncoderError, SettingsError
 from glm_assets.genome.contigs import CHROMOSOMES
+from glm_assets.genome.splits import check_chromosome_sides
 from glm_assets.genome.windows import WindowRecipe
 
 DEMO_TREE = "demo"
@@ -84,9 +85,66 @@ class WindowSettings(_Section):
 class SplitSettings(_Section):
     """Which rows train, choose and test."""
 
-    rule: Literal["locus", "faithful"] = Field(description="by overlapping windows, or md5 of the window start")
+    rule: Literal["locus", "gene", "chromosome", "temporal", "faithful"] = Field(
+        description="by overlapping windows, genes, chromosomes, date, or md5 of the window start"
+    )
     merge_test_into_train: bool = Field(description="train on the test rows too, as the original does")
-    group_bucket: int = Field(ge=1, description="consecutive windows that form a group of the PCC loss")
+    test_chromosomes: tuple[str, ...] = Field(default=(), description="rule chromosome: those that test")
+    val_chromosomes: tuple[str, ...] = Field(default=(), description="rule chromosome: those that validate")
+    train_release: date | None = Field(
+        default=None, description="rule temporal: what was not in the newest release by that date tests"
+    )
+
+    @field_validator("train_release", mode="before")
+    @classmethod
+    def _release_date(cls, value: Any) -> Any:
+        return _as_date(value)
+
+    @model_validator(mode="after")
+    def _has_what_its_rule_needs(self) -> SplitSettings:
+        chosen = bool(self.test_chromosomes or self.val_chromosomes)
+        if chosen != (self.rule == "chromosome") or bool(self.test_chromosomes) != bool(self.val_chromosomes):
+            raise ValueError("test_chromosomes and val_chromosomes go with the rule chromosome, which needs both")
+        if (self.train_release is not None) != (self.rule == "temporal"):
+            raise ValueError("train_release goes with the rule temporal, which needs it")
+        return self
+
+
+class GroupSettings(_Section):
+    """Which variants the PCC term compares with each other."""
+
+    by: Literal["window_number", "genomic_bin", "gene"] = Field(
+        description="runs of consecutive windows as in the original, bins of the chromosome, or genes"
+    )
+    size: int = Field(ge=1, description="windows in a run; bases in a bin, also of variants without a gene")
+
+
+class LadderSettings(_Section):
+    """Mutation ladders: windows with 1, 2, 4 .. substitutions."""
+
+    windows: int = Field(ge=0, description="reference windows that ladders start from")
+
+
+class ProbeSettings(_Section):
+    """Linear models on embeddings."""
+
+    covariance: int = Field(ge=2, le=128, description="width of the covariance pooling of the covariance probe")
+    max_rows: int = Field(ge=2, description="most training rows of a probe")
+
+
+class ComparisonSettings(_Section):
+    """How heads are compared on the sealed test."""
+
+    resamples: int = Field(ge=100, description="bootstrap resamples of loci")
+    small_class: int = Field(ge=1, description="a slice with fewer rows of its rarer class is marked small")
+
+
+class SearchSettings(_Section):
+    """What `head_search` tries."""
+
+    head: Literal["v0", "v1", "v2", "v3"] = Field(description="which head")
+    trials: int = Field(ge=1)
+    epochs: int = Field(ge=1, description="of a trial")
 
 
 class EncoderSettings(_Section):
@@ -117,6 +175,10 @@ class EncoderSettings(_Section):
             pooling = Pooling.parse(name)
         except EncoderError as error:
             raise ValueError(str(error)) from error
+        if pooling.kind == "log_likelihood":
+            raise ValueError(
+                "log_likelihood makes no vectors for heads; the asset variant_likelihoods takes it by itself"
+            )
         if info.field_name == "sequence_pooling" and pooling.needs_variant:
             raise ValueError(
                 "a test sequence has no variant to pool around; allowed: mean, mean_bf16, covariance:N"
@@ -154,6 +216,7 @@ class HeadSettings(_Section):
     widths: tuple[PositiveInt, PositiveInt] = Field(description="hidden and output width")
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=2)
+    mixed_precision: bool = Field(default=False, description="bfloat16 products in training on a GPU")
 
 
 class SubmissionSettings(_Section):
@@ -181,18 +244,23 @@ class Profile(_Section):
     labels: LabelSettings
     windows: WindowSettings
     split: SplitSettings
+    groups: GroupSettings
     encoder: EncoderSettings
     sweep: SweepSettings
+    ladders: LadderSettings
+    probes: ProbeSettings
+    recipe: Literal["open", "faithful"] = Field(description="how heads are trained: mended, or to the letter")
     seed: int = Field(ge=0, lt=2**32)
     heads: dict[Literal["v0", "v1", "v2", "v3"], HeadSettings]
+    search: SearchSettings
+    comparison: ComparisonSettings
     submission: SubmissionSettings
     refresh: RefreshSettings
 
     @field_validator("clinvar_cutoff", mode="before")
     @classmethod
     def _cutoff(cls, value: Any) -> Any:
-        # YAML reads YYYYMMDD as a number, which pydantic would take for seconds since 1970.
-        return parse_date(str(value)) if isinstance(value, str | int) else value
+        return _as_date(value)
 
     @field_validator("chromosomes")
     @classmethod
@@ -201,6 +269,15 @@ class Profile(_Section):
         if unknown:
             raise ValueError(f"unknown chromosomes {unknown}; allowed: {', '.join(CHROMOSOMES)}")
         return tuple(chrom for chrom in CHROMOSOMES if chrom in chromosomes)
+
+    @model_validator(mode="after")
+    def _chromosomes_have_a_side(self) -> Profile:
+        if self.split.rule == "chromosome":
+            try:
+                check_chromosome_sides(self.split.test_chromosomes, self.split.val_chromosomes, self.chromosomes)
+            except SettingsError as error:
+                raise ValueError(str(error)) from error
+        return self
 
     @model_validator(mode="after")
     def _windows_hold_what_is_pooled(self) -> Profile:
@@ -279,6 +356,11 @@ def parse_date(text: str) -> date:
         except ValueError:
             continue
     raise ValueError(f"{text!r} is no date; allowed: YYYY-MM-DD or YYYYMMDD")
+
+
+def _as_date(value: Any) -> Any:
+    """Parse text; YAML reads YYYYMMDD as a number, which pydantic would take for seconds since 1970."""
+    return parse_date(str(value)) if isinstance(value, str | int) else value
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from glm_assets.errors import FormatError, MissingUpstreamError, StorageError
 from glm_assets.storage.atomic import digest_of
 from glm_assets.storage.mirror import Mirror
+from glm_assets.storage.pair_reader import PairReader
 from glm_assets.storage.remote_shards import RemoteShards
 from glm_assets.storage.shards import DamagedShardError, Shard, ShardFolder
 from glm_assets.storage.vector_files import Vectors
@@ -64,6 +65,11 @@ class EmbeddingStore:
         self._judged: set[str] = set()
         self._shards: dict[str, Shard] = {}
         self._rows = _NO_ROWS
+
+    @property
+    def dtype(self) -> str:
+        """Type of the pairs that are appended."""
+        return self._dtype.name
 
     @property
     def folder(self) -> Path:
@@ -117,6 +123,22 @@ class EmbeddingStore:
         """
         pairs = self._read(keys, per_key=2)
         return pairs[:, 0], pairs[:, 1]
+
+    def open_pairs(self, keys: pl.Series) -> PairReader:
+        """Find pairs once, to read any of them again and again in the order of `keys`.
+
+        Raises:
+            MissingUpstreamError: A key has no vectors.
+            FormatError: The keys are not those of pairs of one encoder.
+        """
+        parts, shards = self._open_shards(keys)
+        _, dimension = _common_shape(shards, 2)
+        shard = np.empty(len(keys), np.int32)
+        row = np.empty(len(keys), np.int64)
+        for number, part in enumerate(parts):
+            shard[part["at"].to_numpy()] = number
+            row[part["at"].to_numpy()] = part["row"].to_numpy()
+        return PairReader(shards, shard, row, dimension)
 
     def read_sequences(self, keys: pl.Series) -> Vectors:
         """Vectors of single sequences, (n, dimension) float32 in the order of `keys`.

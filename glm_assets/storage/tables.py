@@ -30,11 +30,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table's name, what a row is, and its columns in order."""
+    """A table's name, what a row is, and its columns in order.
+
+    Attributes:
+        name: Of the table and its view.
+        description: What a row is.
+        columns: In order.
+        file: Where it lies in the folder of tables, if it belongs to the product of another table.
+    """
 
     name: str
     description: str
     columns: tuple[Column, ...]
+    file: str | None = None
+
+    @property
+    def file_name(self) -> str:
+        """Name of its file in the folder of its product."""
+        return Path(self.file).name if self.file else PART
 
     @property
     def schema(self) -> pl.Schema:

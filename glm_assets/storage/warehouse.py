@@ -38,8 +38,7 @@ def refresh_warehouse(tables: Path, warehouse: Path, published: Iterable[Table])
         views = []
         with duckdb.connect(str(fresh)) as connection:
             for table in published:
-                folder = (tables / table.name).resolve()
-                pattern = PART if (folder / PART).is_file() else f"chrom=*/{PART}"
+                folder, pattern = _files(tables.resolve(), table)
                 if not any(folder.glob(pattern)):
                     continue
                 source = f"{escape(str(folder))}/{pattern}".replace("'", "''")
@@ -48,3 +47,12 @@ def refresh_warehouse(tables: Path, warehouse: Path, published: Iterable[Table])
                 )
                 views.append(table.name)
     return views
+
+
+def _files(tables: Path, table: Table) -> tuple[Path, str]:
+    """The folder of a table's files, and the pattern they follow there."""
+    if table.file:
+        file = tables / table.file
+        return file.parent, file.name
+    folder = tables / table.name
+    return folder, PART if (folder / PART).is_file() else f"chrom=*/{PART}"

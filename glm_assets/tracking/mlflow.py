@@ -1,33 +1,32 @@
 """Runs in MLflow: one per training, reopened when a killed training goes on.
 
-mlflow is imported when a run starts. Only its client is used, never its global active run, so that processes and
-threads do not meet. Models are registered as plain files (safetensors, JSON); no module is pickled.
+Models are registered as plain files (safetensors, JSON) that MLflow loads through a module of ours; nothing is
+pickled.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import re
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from glm_assets.errors import TrackingError
 from glm_assets.storage.atomic import write_json
+from glm_assets.tracking.connection import Connection
+from glm_assets.tracking.model_files import MODEL_FOLDER, digest_tags, write_model_files
+from glm_assets.tracking.models import ModelCard
+from glm_assets.tracking.registry import MlflowRegistry
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Metric
 
 _LOG = logging.getLogger(__name__)
 
-MODEL_FOLDER = "model"
-_STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 _LOCAL_UI = "http://127.0.0.1:5000"
 _FLUSH_SECONDS = 5.0
 _BATCH = 1000  # most metrics the server takes at once
@@ -51,18 +50,17 @@ class MlflowTracker:
     def __init__(
         self, uri: str, *, experiment: str = "glm_assets", artifacts: Path | None = None, ui: str = _LOCAL_UI
     ) -> None:
-        scheme = urlsplit(uri).scheme.split("+")[0]
-        if scheme not in _STORES:
-            raise TrackingError(
-                f"MLFLOW_TRACKING_URI={_without_password(uri)!r} names a file store or an unknown one",
-                expected=f"a URI that starts with one of {', '.join(_STORES)}",
-                fix="use sqlite:///<file>, or http://<host>:<port> of an mlflow server",
-            )
+        self._connection = Connection(uri)
         self.uri = uri
         self.experiment = experiment
-        self._database = Path(urlsplit(uri).path[1:]) if scheme == "sqlite" else None
-        self._artifacts = artifacts or (self._database.parent / "artifacts" if self._database else None)
-        self._ui = uri.rstrip("/") if scheme in ("http", "https") else ui
+        database = self._connection.database
+        self._artifacts = artifacts or (database.parent / "artifacts" if database else None)
+        self._ui = uri.rstrip("/") if self._connection.web else ui
+
+    @property
+    def registry(self) -> MlflowRegistry:
+        """The registered models of the same server; nothing is asked of it yet."""
+        return MlflowRegistry(self.uri)
 
     @contextmanager
     def run(self, name: str, *, tags: Mapping[str, str], resume_file: Path) -> Iterator[MlflowRun]:
@@ -71,7 +69,7 @@ class MlflowTracker:
         Raises:
             TrackingError: The server refuses or cannot be reached.
         """
-        with _explained(self.uri):
+        with self._connection.explained():
             run = self._open(name, tags, resume_file)
         try:
             yield run
@@ -84,42 +82,32 @@ class MlflowTracker:
             raise
 
     def _open(self, name: str, tags: Mapping[str, str], resume_file: Path) -> MlflowRun:
-        client, experiment_id = self._connect()
-        if run := self._reopened(client, resume_file):
+        client = self._connection.client
+        if run := self._reopened(resume_file):
             run.set_tags(tags)
             return run
-        run_id = client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id
-        write_json(resume_file, {"run_id": run_id, "uri": _without_password(self.uri)})
-        return MlflowRun(client, run_id, self.uri, self._ui)
+        run_id = client.create_run(self._experiment_id(), run_name=name, tags=dict(tags)).info.run_id
+        write_json(resume_file, {"run_id": run_id, "uri": self._connection.shown})
+        return MlflowRun(self._connection, run_id, self._ui)
 
-    def _connect(self) -> tuple[MlflowClient, str]:
-        """The client, and the id of the experiment."""
-        with self._turn():
-            client = _client(self.uri)
-            found = client.get_experiment_by_name(self.experiment)
-            if found is not None:
-                return client, found.experiment_id
+    def _experiment_id(self) -> str:
+        client = self._connection.client
+        with self._connection.turn():
+            if found := client.get_experiment_by_name(self.experiment):
+                return found.experiment_id
             artifacts = self._artifacts.resolve().as_uri() if self._artifacts else None
-            return client, client.create_experiment(self.experiment, artifacts)
+            return client.create_experiment(self.experiment, artifacts)
 
-    def _turn(self) -> AbstractContextManager[object]:
-        """One process at a time may open an sqlite database, as its first use builds the tables."""
-        from filelock import FileLock
-
-        if self._database is None:
-            return nullcontext()
-        self._database.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._database.with_name(f".{self._database.name}.lock"))
-
-    def _reopened(self, client: MlflowClient, resume_file: Path) -> MlflowRun | None:
+    def _reopened(self, resume_file: Path) -> MlflowRun | None:
         """The run of an earlier attempt, running again; None if there was none or this server no longer has it."""
         from mlflow.exceptions import MlflowException
 
         if not resume_file.exists():
             return None
         earlier = json.loads(resume_file.read_text(encoding="utf-8"))
-        if earlier["uri"] != _without_password(self.uri):
+        if earlier["uri"] != self._connection.shown:
             return None
+        client = self._connection.client
         try:
             if client.get_run(earlier["run_id"]).info.lifecycle_stage != "active":
                 return None
@@ -128,15 +116,15 @@ class MlflowTracker:
                 return None
             raise
         client.update_run(earlier["run_id"], status="RUNNING")
-        return MlflowRun(client, earlier["run_id"], self.uri, self._ui)
+        return MlflowRun(self._connection, earlier["run_id"], self._ui)
 
 
 class MlflowRun:
     """A run of MLflow; made by `MlflowTracker.run`, described by `TrackedRun`."""
 
-    def __init__(self, client: MlflowClient, run_id: str, uri: str, ui: str) -> None:
-        self._client = client
-        self._uri = uri
+    def __init__(self, connection: Connection, run_id: str, ui: str) -> None:
+        self._connection = connection
+        self._client = client = connection.client
         run = client.get_run(run_id)
         self.run_id = run_id
         self.url = f"{ui}/#/experiments/{run.info.experiment_id}/runs/{run_id}"
@@ -155,7 +143,7 @@ class MlflowRun:
         from mlflow.entities import Param
 
         fresh = [Param(key, str(value)) for key, value in params.items() if key not in self._params]
-        with _explained(self._uri):
+        with self._connection.explained():
             self._client.log_batch(self.run_id, params=fresh)
         self._params |= set(params)
 
@@ -177,7 +165,7 @@ class MlflowRun:
 
     def flush(self) -> None:
         """Send what has been recorded so far."""
-        with _explained(self._uri):
+        with self._connection.explained():
             while self._pending:
                 self._client.log_batch(self.run_id, metrics=self._pending[:_BATCH])
                 self._pending = self._pending[_BATCH:]
@@ -187,46 +175,55 @@ class MlflowRun:
         """Set tags, replacing older values."""
         from mlflow.entities import RunTag
 
-        with _explained(self._uri):
+        with self._connection.explained():
             self._client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
-    def log_inputs(self, inputs: Mapping[str, str]) -> None:
-        """Record the data the run is made from; the server takes 36 characters of a version as its digest."""
+    def log_inputs(self, inputs: Mapping[str, str], context: str = "training") -> None:
+        """Record data sets; the server takes 36 characters of a version as its digest, the source has all."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        context = [InputTag("mlflow.data.context", "training")]
+        tags = [InputTag("mlflow.data.context", context)]
         datasets = [
             DatasetInput(
                 Dataset(name, version[:_DIGEST_LENGTH], "glm_assets", json.dumps({"data_version": version})),
-                context,
+                tags,
             )
             for name, version in inputs.items()
         ]
-        with _explained(self._uri):
+        with self._connection.explained():
             self._client.log_inputs(self.run_id, datasets)
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Upload a file, into a folder of the run's artifacts."""
-        with _explained(self._uri):
+        with self._connection.explained():
             self._client.log_artifact(self.run_id, str(path), folder)
 
-    def register_model(self, name: str, files: Sequence[Path]) -> str:
-        """Upload a model's files to the folder `model`, as a version of a registered model, once per run."""
-        for file in files:
-            self.log_artifact(file, MODEL_FOLDER)
-        with _explained(self._uri):
+    def register_model(self, name: str, files: Sequence[Path], card: ModelCard) -> str:
+        """Upload a model's files to the folder `model`, as a version of a registered model, once per run.
+
+        A version that this run has registered already is left as it is, whatever happened since.
+        """
+        with self._connection.explained():
+            if versions := self._client.search_model_versions(f"name='{name}' and run_id='{self.run_id}'"):
+                return str(versions[0].version)
+        with tempfile.TemporaryDirectory() as made:
+            uploaded = [*files, *write_model_files(card, Path(made), self.run_id)]
+            for file in uploaded:
+                self.log_artifact(file, MODEL_FOLDER)
+            tags = {"kind": card.kind} | digest_tags(uploaded)
+        with self._connection.explained():
             if not self._client.search_registered_models(f"name='{name}'"):
                 self._create_registered_model(name)
-            versions = self._client.search_model_versions(f"name='{name}' and run_id='{self.run_id}'")
-            if versions:
-                return str(versions[0].version)
             source = f"{self._artifact_uri}/{MODEL_FOLDER}"
-            return str(self._client.create_model_version(name, source, self.run_id, await_creation_for=0).version)
+            made_version = self._client.create_model_version(
+                name, source, self.run_id, tags=tags, await_creation_for=0
+            )
+        return str(made_version.version)
 
     def end(self, status: str) -> None:
         """Send what is left and close the run as `FINISHED` or `FAILED`."""
         self.flush()
-        with _explained(self._uri):
+        with self._connection.explained():
             self._client.set_terminated(self.run_id, status)
 
     def _create_registered_model(self, name: str) -> None:
@@ -237,35 +234,3 @@ class MlflowRun:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise
-
-
-def _client(uri: str) -> MlflowClient:
-    """A client without telemetry, progress bars and long retries, unless the environment asks for them."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-    from mlflow import MlflowClient
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-def _without_password(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//***@", uri)
-
-
-@contextmanager
-def _explained(uri: str) -> Iterator[None]:
-    """Turn what MLflow raises into a `TrackingError` that names the server and a fix."""
-    try:
-        from mlflow.exceptions import MlflowException
-    except ImportError as error:
-        raise TrackingError("mlflow is not installed", fix="pip install 'glm_assets[tracking]'") from error
-    try:
-        yield
-    except MlflowException as error:
-        raise TrackingError(
-            f"tracking at {_without_password(uri)} failed: {error}",
-            fix="start or mend that server, or set MLFLOW_TRACKING_URI; then run again, the training goes on",
-        ) from error

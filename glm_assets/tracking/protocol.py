@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
+from glm_assets.tracking.models import ModelCard, NullRegistry, Registry
+
 
 class TrackedRun(Protocol):
     """One training as a tracking server sees it."""
@@ -37,21 +39,40 @@ class TrackedRun(Protocol):
         """Set tags, replacing older values."""
         ...
 
-    def log_inputs(self, inputs: Mapping[str, str]) -> None:
-        """Record the data the run is made from: name to data version."""
+    def log_inputs(self, inputs: Mapping[str, str], context: str = "training") -> None:
+        """Record data sets.
+
+        Args:
+            inputs: Name to data version.
+            context: What they were used for: `training` or `evaluation`.
+        """
         ...
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Upload a file, into a folder of the run's artifacts."""
         ...
 
-    def register_model(self, name: str, files: Sequence[Path]) -> str | None:
-        """Upload a model's files as a version of a registered model, once per run; returns the version."""
+    def register_model(self, name: str, files: Sequence[Path], card: ModelCard) -> str | None:
+        """Upload a model's files as a version of a registered model, once per run.
+
+        Args:
+            name: Of the registered model; made if there is none.
+            files: Its weights and JSON files, of different names.
+            card: What it takes and gives, and who loads it.
+
+        Returns:
+            The version; None where nothing is tracked.
+        """
         ...
 
 
 class Tracker(Protocol):
     """Where runs are recorded."""
+
+    @property
+    def registry(self) -> Registry:
+        """The models that runs have registered; nothing is asked of the server until the registry is."""
+        ...
 
     def run(self, name: str, *, tags: Mapping[str, str], resume_file: Path) -> AbstractContextManager[TrackedRun]:
         """Start a run, or go on with the one that `resume_file` names.
@@ -84,18 +105,20 @@ class NullRun:
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Record nothing."""
 
-    def log_inputs(self, inputs: Mapping[str, str]) -> None:
+    def log_inputs(self, inputs: Mapping[str, str], context: str = "training") -> None:
         """Record nothing."""
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Record nothing."""
 
-    def register_model(self, name: str, files: Sequence[Path]) -> str | None:
+    def register_model(self, name: str, files: Sequence[Path], card: ModelCard) -> str | None:
         """Register nothing."""
 
 
 class NullTracker:
     """A tracker that records nothing."""
+
+    registry: Registry = NullRegistry()
 
     def run(self, name: str, *, tags: Mapping[str, str], resume_file: Path) -> AbstractContextManager[NullRun]:  # noqa: ARG002
         """A run that records nothing."""

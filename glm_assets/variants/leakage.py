@@ -1,4 +1,4 @@
-"""How much of the validation and test windows a model has seen in training, base by base.
+"""What the validation and test windows share with those of train: bases, genes, whole windows.
 
 Works on window tables of any number of chromosomes. Figures of these numbers are in `evaluation.variant_figures`.
 """
@@ -15,6 +15,36 @@ from glm_assets.storage.schemas import SPLIT_AUDIT
 TOTAL: Final = "all"
 """The chromosome of the rows of `audit_splits` that count every chromosome."""
 
+AUDITED_COLUMNS: Final = ["chrom", "split", "window_start", "window_end", "genes", "ref_digest", "var_digest"]
+
+_PAIR: Final = pl.concat_str("ref_digest", "var_digest")
+_DUPLICATES: Final = {
+    "duplicate_ref": pl.col("ref_digest"),
+    "duplicate_var": pl.col("var_digest"),
+    "duplicate_pair": _PAIR,
+}
+
+
+def measure_leakage(windows: pl.DataFrame) -> pl.DataFrame:
+    """Measure for every val and test row what of it is in train, on any chromosome.
+
+    Args:
+        windows: Rows with `AUDITED_COLUMNS`, in any order.
+
+    Returns:
+        One row per val or test row: `chrom`, `split`, `overlap` as `measure_overlap` gives it, and whether train has
+        one of its genes (`shared_gene`), its reference window (`duplicate_ref`), its variant window
+        (`duplicate_var`) and both in one row (`duplicate_pair`).
+    """
+    train = windows.filter(pl.col("split") == "train")
+    genes = train["genes"].drop_nulls().unique().str.split(",").explode().unique()
+    shared = pl.col("genes").str.split(",").list.set_intersection(genes.implode().first()).list.len() > 0
+    flags = [shared.fill_null(value=False).alias("shared_gene")]
+    for name, value in _DUPLICATES.items():
+        seen = train.select(value.unique())[:, 0]
+        flags.append(value.is_in(seen.implode()).alias(name))
+    return _with_overlap(windows).select("chrom", "split", "overlap", *flags)
+
 
 def measure_overlap(windows: pl.DataFrame) -> pl.DataFrame:
     """Measure which share of every val and test window lies in the union of the train windows.
@@ -26,22 +56,20 @@ def measure_overlap(windows: pl.DataFrame) -> pl.DataFrame:
         One row per val or test row: `chrom`, `split` and `overlap`, the share of its window's bases that train
         windows cover, 0.0 to 1.0.
     """
-    empty = pl.DataFrame(schema={"chrom": pl.String, "split": pl.String, "overlap": pl.Float64})
-    parts = windows.partition_by("chrom", maintain_order=True)
-    return pl.concat([empty, *(_overlap_on_chromosome(part) for part in parts)])
+    return _with_overlap(windows).select("chrom", "split", "overlap")
 
 
-def audit_splits(overlap: pl.DataFrame) -> pl.DataFrame:
-    """Sum `measure_overlap` up by split, per chromosome and in total.
+def audit_splits(leakage: pl.DataFrame) -> pl.DataFrame:
+    """Sum `measure_leakage` up by split, per chromosome and in total.
 
     Returns:
         Columns of `SPLIT_AUDIT`: one row per chromosome and split in the order of the input, then one per split
         with the chromosome `all`.
     """
-    total = overlap.with_columns(pl.lit(TOTAL).alias("chrom"))
+    total = leakage.with_columns(pl.lit(TOTAL).alias("chrom"))
     leaks = pl.col("overlap") > 0
     return (
-        pl.concat([overlap, total])
+        pl.concat([leakage, total])
         .group_by("chrom", "split", maintain_order=True)
         .agg(
             pl.len().cast(pl.Int64).alias("rows"),
@@ -49,9 +77,18 @@ def audit_splits(overlap: pl.DataFrame) -> pl.DataFrame:
             leaks.mean().alias("overlapping_share"),
             pl.col("overlap").mean().alias("mean_overlap"),
             pl.col("overlap").max().alias("max_overlap"),
+            pl.col("shared_gene").sum().cast(pl.Int64).alias("shared_gene_rows"),
+            pl.col("shared_gene").mean().alias("shared_gene_share"),
+            *(pl.col(name).sum().cast(pl.Int64).alias(f"{name}_rows") for name in _DUPLICATES),
         )
         .select(SPLIT_AUDIT.schema.names())
     )
+
+
+def _with_overlap(windows: pl.DataFrame) -> pl.DataFrame:
+    empty = windows.clear().with_columns(pl.lit(None, dtype=pl.Float64).alias("overlap"))
+    parts = windows.partition_by("chrom", maintain_order=True)
+    return pl.concat([empty, *(_overlap_on_chromosome(part) for part in parts)])
 
 
 def _overlap_on_chromosome(windows: pl.DataFrame) -> pl.DataFrame:
@@ -60,4 +97,4 @@ def _overlap_on_chromosome(windows: pl.DataFrame) -> pl.DataFrame:
     held_out = windows.filter(pl.col("split") != "train")
     starts, ends = held_out["window_start"].to_numpy(), held_out["window_end"].to_numpy()
     overlap = covered_bases(starts, ends, union) / (ends - starts)
-    return held_out.select("chrom", "split", pl.Series("overlap", overlap, dtype=pl.Float64))
+    return held_out.with_columns(pl.Series("overlap", overlap, dtype=pl.Float64))

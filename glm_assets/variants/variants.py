@@ -11,6 +11,7 @@ import polars as pl
 from glm_assets.errors import MissingUpstreamError
 from glm_assets.storage.schemas import CLINVAR_VARIANTS
 from glm_assets.variants.alleles import explode_alts, filter_alleles
+from glm_assets.variants.genes import gene_symbols
 from glm_assets.variants.labels import LabelPolicy, add_labels, count_unknown_words
 
 INDEL_MAX: Final = 50
@@ -69,6 +70,7 @@ def build_variants(
             pl.coalesce("drop_reason", "label_reason").alias("drop_reason"),
             pl.when(pl.col("drop_reason").is_null()).then(pl.col("label")).alias("label"),
             pl.col("mc").str.extract(r"^[^|,]*\|([^|,]+)").alias("consequence"),
+            gene_symbols(pl.col("geneinfo")).alias("genes"),
         )
         .with_columns(pl.col("drop_reason").is_null().alias("keep"))
         .select(CLINVAR_VARIANTS.schema.names())

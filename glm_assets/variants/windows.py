@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,9 +12,10 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from glm_assets.genome.splits import SplitRule, split_by_locus, split_by_window
+from glm_assets.genome.splits import SplitRule, split_by_locus
 from glm_assets.genome.windows import WindowRecipe, Windows, WindowStatus, cut_windows
 from glm_assets.storage.schemas import VARIANT_WINDOWS
+from glm_assets.variants.splitting import split_windows
 
 DROP_REASONS: Final = {
     WindowStatus.WINDOW: "window_outside_contig",
@@ -36,6 +37,8 @@ class WindowCounts:
         distinct_ref_windows: Different reference windows among the kept rows: an encoder embeds each once.
         compared: Rows whose REF was compared with known sequence, that is in a window without N.
         mismatches: Those of them where REF disagrees; many mean that VCF and reference are of different builds.
+        largest_group: Name of the largest group of windows that the split rule keeps together; empty without groups.
+        largest_group_share: Its share of the kept rows, 0.0 to 1.0.
     """
 
     rows: int
@@ -44,6 +47,8 @@ class WindowCounts:
     distinct_ref_windows: int
     compared: int
     mismatches: int
+    largest_group: str = ""
+    largest_group_share: float = 0.0
 
     @property
     def mismatch_share(self) -> float:
@@ -52,7 +57,14 @@ class WindowCounts:
 
 
 def build_variant_windows(
-    variants: pl.DataFrame, contig: NDArray[np.uint8], contig_name: str, recipe: WindowRecipe, split: SplitRule
+    variants: pl.DataFrame,
+    contig: NDArray[np.uint8],
+    contig_name: str,
+    recipe: WindowRecipe,
+    split: SplitRule,
+    *,
+    partner: pl.DataFrame | None = None,
+    earlier: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, WindowCounts]:
     """Cut the windows of one chromosome's labelled variants and split them.
 
@@ -61,7 +73,9 @@ def build_variant_windows(
         contig: (length of contig,) ASCII, upper case.
         contig_name: The contig's name in the FASTA, such as `NC_000013.11`; the faithful split hashes it.
         recipe: Window length and the variant's place in it.
-        split: The split rule. The column `locus` is the same under both.
+        split: The split rule. The column `locus` is the same under all.
+        partner: For X the windows of Y and the other way round, where the study has both.
+        earlier: Rule `temporal`: the alleles of the release to train on (`splitting.read_earlier`).
 
     Returns:
         The rows with windows by position (variants of one position in their order), columns of `VARIANT_WINDOWS`
@@ -73,22 +87,22 @@ def build_variant_windows(
     rows = labelled.filter(pl.Series(kept, dtype=pl.Boolean))
     start = windows.start[kept]
     end = start + recipe.length
-    chrom = labelled["chrom"][0] if labelled.height else ""
-    locus, splits = split_by_locus(chrom, start, end, train=split.train, val=split.val)
-    if split.name == "faithful":
-        splits = split_by_window(contig_name, start, train=split.train, val=split.val)
-    table = rows.with_columns(
+    locus, _ = split_by_locus(labelled["chrom"][0] if labelled.height else "", start, end)
+    cut = rows.with_columns(
         pl.Series("window_start", start, dtype=pl.Int64),
         pl.Series("window_end", end, dtype=pl.Int64),
         pl.Series("variant_offset", windows.offset[kept]).cast(pl.Int16),
         pl.Series("locus", locus, dtype=pl.Int64),
-        pl.Series("split", splits, dtype=pl.String),
         as_strings(windows.ref_windows).alias("ref_seq"),
         as_strings(windows.var_windows).alias("var_seq"),
         _digests_by_start(windows.ref_windows, start).alias("ref_digest"),
         digests(windows.var_windows).alias("var_digest"),
-    ).select(VARIANT_WINDOWS.schema.names())
-    return table, _count(windows, table)
+    )
+    found = split_windows(cut, contig_name, split, partner=partner, earlier=earlier)
+    splits = pl.Series("split", found.splits, dtype=pl.String)
+    table = cut.with_columns(splits).select(VARIANT_WINDOWS.schema.names())
+    largest, share = found.largest_group()
+    return table, replace(_count(windows, table), largest_group=largest, largest_group_share=share)
 
 
 def as_strings(windows: NDArray[np.uint8]) -> pl.Series:

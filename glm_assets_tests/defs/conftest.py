@@ -52,6 +52,8 @@ def lineage(tmp_path_factory, tiny_tree):
         lineage.run("clinvar_release", "reference_genome", "glm_checkpoint")
         for chrom in ("21", "22"):
             lineage.run("clinvar_variants", "variant_windows", "variant_embeddings", partition=chrom)
-        lineage.run("split_audit", "layer_comparison", "head_v0", "head_v1", "head_v2", "head_v3")
-        lineage.run("test_sequences", "test_embeddings", "submission")
+            lineage.run("variant_likelihoods", "covariance_embeddings", partition=chrom)
+        lineage.run("split_audit", "layer_comparison", "mutation_ladders")
+        lineage.run("head_v0", "head_v1", "head_v2", "head_v3", "linear_probe", "covariance_probe", "head_search")
+        lineage.run("test_sequences", "test_embeddings", "submission", "submission_score", "head_comparison")
         yield lineage

@@ -11,6 +11,8 @@ from glm_assets.defs.build import build_defs
 from glm_assets.tracking import NullTracker
 from glm_assets_tests.lineage.studies import tiny_study
 
+TRAINED_ON = {"variant_embeddings", "mutation_ladders", "split_audit"}
+SCORED_BY = {"reference_genome", "glm_checkpoint", "head_v3", "linear_probe", "covariance_probe"}
 DEPENDENCIES = {
     "clinvar_release": set(),
     "reference_genome": set(),
@@ -19,26 +21,46 @@ DEPENDENCIES = {
     "variant_windows": {"clinvar_variants", "reference_genome"},
     "split_audit": {"variant_windows"},
     "variant_embeddings": {"variant_windows", "glm_checkpoint"},
+    "covariance_embeddings": {"variant_windows", "glm_checkpoint"},
+    "variant_likelihoods": {"variant_windows", "glm_checkpoint"},
+    "mutation_ladders": {"variant_windows", "glm_checkpoint"},
     "layer_comparison": {"variant_windows", "glm_checkpoint"},
-    "head_v0": {"variant_embeddings"},
-    "head_v1": {"variant_embeddings", "head_v0"},
-    "head_v2": {"variant_embeddings", "head_v1"},
-    "head_v3": {"variant_embeddings", "head_v2"},
+    "head_v0": TRAINED_ON,
+    "head_v1": TRAINED_ON | {"head_v0"},
+    "head_v2": TRAINED_ON | {"head_v1"},
+    "head_v3": TRAINED_ON | {"head_v2"},
+    "head_search": TRAINED_ON | {"head_v0", "head_v1", "head_v2"},
+    "linear_probe": {"variant_embeddings", "split_audit"},
+    "covariance_probe": {"covariance_embeddings", "split_audit"},
+    "head_comparison": {
+        *("head_v0", "head_v1", "head_v2", "head_v3", "linear_probe", "covariance_probe"),
+        *("variant_likelihoods", "mutation_ladders", "split_audit"),
+    },
     "test_sequences": set(),
     "test_embeddings": {"test_sequences", "glm_checkpoint"},
     "submission": {"test_embeddings", "head_v3"},
+    "submission_score": {"submission", "test_sequences", "variant_windows"},
+    "scored_variants": SCORED_BY,
 }
 GROUPS = {
     "sources": {"clinvar_release", "reference_genome", "glm_checkpoint"},
     "variants": {"clinvar_variants", "variant_windows", "split_audit"},
-    "embeddings": {"variant_embeddings"},
-    "evaluation": {"layer_comparison"},
-    "heads": {"head_v0", "head_v1", "head_v2", "head_v3"},
+    "embeddings": {"variant_embeddings", "covariance_embeddings", "variant_likelihoods", "mutation_ladders"},
+    "evaluation": {"layer_comparison", "head_comparison", "submission_score", "scored_variants"},
+    "heads": {"head_v0", "head_v1", "head_v2", "head_v3", "linear_probe", "covariance_probe", "head_search"},
     "submission": {"test_sequences", "test_embeddings", "submission"},
 }
-JOBS = ("sources", "embed", "layer_sweep", "train", "submit")
-PARTITIONED = {"clinvar_variants", "variant_windows", "variant_embeddings"}
-GPU = {"variant_embeddings", "layer_comparison", "head_v0", "head_v1", "head_v2", "head_v3", "test_embeddings"}
+JOBS = (
+    *("sources", "embed", "embed_for_evaluation", "layer_sweep", "train", "search", "evaluate", "submit"),
+    "score_variants",
+)
+EMBED_JOBS = {"embed", "embed_for_evaluation"}
+VECTORS = {"variant_embeddings", "covariance_embeddings", "variant_likelihoods"}
+PARTITIONED = {"clinvar_variants", "variant_windows"} | VECTORS
+HEADS = {"head_v0", "head_v1", "head_v2", "head_v3"}
+GPU = (
+    VECTORS | HEADS | {"layer_comparison", "mutation_ladders", "head_search", "test_embeddings", "scored_variants"}
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +120,10 @@ def test_every_asset_is_described_owned_and_versioned(graph):
 
 
 def test_tables_show_their_columns(graph):
-    for name in ("clinvar_variants", "variant_windows", "variant_embeddings", "test_sequences", "split_audit"):
+    for name in (
+        *("clinvar_variants", "variant_windows", "variant_embeddings", "test_sequences", "split_audit"),
+        *("variant_likelihoods", "mutation_ladders", "head_search", "head_comparison", "submission_score"),
+    ):
         schema = node(graph, name).metadata["dagster/column_schema"]
         assert all(column.description for column in schema.columns)
 
@@ -108,7 +133,12 @@ def test_checks_of_partitioned_assets_carry_the_partitions(defs, graph):
     assert {key.asset_key.to_user_string() for key in specs} >= PARTITIONED | {"submission", "head_v3"}
     for key, spec in specs.items():
         assert bool(spec.partitions_def) == (key.asset_key.to_user_string() in PARTITIONED), key
-    assert specs[dg.AssetCheckKey(dg.AssetKey("variant_windows"), "reference_matches")].blocking
+    blocking = {(key.asset_key.to_user_string(), key.name) for key, spec in specs.items() if spec.blocking}
+    assert blocking == {
+        ("variant_windows", "reference_matches"),
+        ("variant_windows", "windows_hold_their_alleles"),
+        *(("split_audit", name) for name in ("no_shared_bases", "no_shared_genes", "no_duplicate_windows")),
+    }
 
 
 def test_no_job_makes_an_unpartitioned_asset_once_per_chromosome(defs):
@@ -116,7 +146,7 @@ def test_no_job_makes_an_unpartitioned_asset_once_per_chromosome(defs):
         job = defs.resolve_job_def(name)
         kinds = {bool(job.asset_layer.get(key).partitions_def) for key in job.asset_layer.selected_asset_keys}
         assert len(kinds) == 1, name
-        assert kinds == {name == "embed"}
+        assert kinds == {name in EMBED_JOBS}
     everything = set().union(*(defs.resolve_job_def(name).asset_layer.selected_asset_keys for name in JOBS))
     assert {key.to_user_string() for key in everything} == set(DEPENDENCIES)
 

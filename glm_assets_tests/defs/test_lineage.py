@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from glm_assets.encoders.engines.job import EmbedJob
-from glm_assets.lineage.study import CODE_VERSIONS
+from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets_tests.defs.conftest import open_lineage
 
 ASSETS = (
     "clinvar_release reference_genome glm_checkpoint clinvar_variants variant_windows split_audit variant_embeddings "
-    "layer_comparison head_v0 head_v1 head_v2 head_v3 test_sequences test_embeddings submission"
+    "covariance_embeddings variant_likelihoods mutation_ladders layer_comparison head_v0 head_v1 head_v2 head_v3 "
+    "linear_probe covariance_probe head_search head_comparison test_sequences test_embeddings submission "
+    "submission_score"
 ).split()
 
 
@@ -79,7 +81,8 @@ def test_a_partition_says_what_it_had_to_do_and_what_was_saved(lineage):
 
 
 def test_every_check_passed_or_only_warned(lineage):
-    keys = [key for asset in lineage.defs.resolve_asset_graph().asset_check_keys for key in [asset]]
+    made = {dg.AssetKey(asset) for asset in ASSETS}
+    keys = [key for key in lineage.defs.resolve_asset_graph().asset_check_keys if key.asset_key in made]
     assert len(keys) >= 20
     records = lineage.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     assert set(records) == set(keys)
@@ -127,9 +130,11 @@ def test_a_head_without_an_expected_chromosome_fails_and_lists_it(tmp_path, tiny
         assert "allow_partial" in message
         job = part.defs.get_implicit_global_asset_job_def()
         allowed = job.execute_in_process(
-            asset_selection=[dg.AssetKey("head_v0")],
+            asset_selection=[dg.AssetKey("mutation_ladders"), dg.AssetKey("head_v0")],
             instance=instance,
-            run_config={"ops": {"head_v0": {"config": {"allow_partial": True}}}},
+            run_config={
+                "ops": {name: {"config": {"allow_partial": True}} for name in ("mutation_ladders", "head_v0")}
+            },
         )
         assert allowed.success
         manifest = part.study.head("head_v0", allow_partial=True).current()

@@ -14,8 +14,9 @@ import polars as pl
 import pytest
 
 from glm_assets.defs.build import build_defs
+from glm_assets.lineage.source_catalogue import file_stamp
 from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
-from glm_assets.lineage.study import Study, file_stamp
+from glm_assets.lineage.study import Study
 from glm_assets.sources.clinvar import WEEKLY
 from glm_assets.storage.tables import read_part
 from glm_assets.tracking import NullTracker
@@ -242,6 +243,7 @@ def test_submission_waits_for_the_last_head_and_is_requested_once(sourced, daemo
     assert "chromosome 21, 22" in daemon.tick(sourced, "submit_sensor").skip_message
     finish_chromosome(sourced, "21")
     finish_chromosome(sourced, "22")
+    finish(sourced.mutation_ladders())
     for head in HEADS:
         assert daemon.tick(sourced, "submit_sensor").skip_message == f"{head} is absent or out of date"
         finish(sourced.head(head), of=sourced.release().data_version)
@@ -255,6 +257,7 @@ def test_submission_waits_for_the_last_head_and_is_requested_once(sourced, daemo
 def test_a_profile_can_leave_heads_and_submission_to_the_user(sourced, daemon, sensor):
     finish_chromosome(sourced, "21")
     finish_chromosome(sourced, "22")
+    finish(sourced.mutation_ladders())
     for head in HEADS:
         finish(sourced.head(head))
     folder, source = sourced.root.parent, sourced.profile.ncbi_url

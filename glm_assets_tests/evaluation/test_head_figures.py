@@ -24,7 +24,7 @@ SOUP = {"score": 0.71, "cd": 0.2, "cdd": 0.3, "pcc": 0.21}
 
 def test_curves_show_every_epoch_the_kept_ones_and_the_soup():
     figure = training_curves("head_v1", history(6), SOUP)
-    assert [axes.get_title() for axes in figure.axes] == ["score = CD + CDD + PCC", "CD", "CDD", "PCC"]
+    assert [axes.get_title() for axes in figure.axes] == ["score", "CD", "CDD", "PCC"]
     curve, kept, soup = figure.axes[0].lines
     assert curve.get_xydata().tolist() == [[epoch, epoch / 10] for epoch in range(1, 7)]
     assert kept.get_xydata().tolist() == [[2, 0.2], [4, 0.4], [6, 0.6]]

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from glm_assets.errors import SettingsError
-from glm_assets.genome.splits import LOCUS_BIN, SplitRule, md5_split, split_by_locus, split_by_window
+from glm_assets.genome.splits import (
+    LOCUS_BIN,
+    SplitRule,
+    check_chromosome_sides,
+    md5_split,
+    split_by_locus,
+    split_by_window,
+)
 
 VECTORS = [
     ("NC_000001.11:2", "f549a0fc", 60, "train"),
@@ -98,6 +105,31 @@ def test_no_windows_have_no_split():
     empty = np.array([], dtype=np.int64)
     assert split_by_window("NC_000013.11", empty).size == 0
     assert [part.size for part in split_by_locus("13", empty, empty)] == [0, 0]
+
+
+def test_a_chromosome_is_on_the_side_that_names_it_or_trains():
+    rule = SplitRule("chromosome", test_chromosomes=("X", "Y"), val_chromosomes=("2",))
+    assert [rule.side(chrom) for chrom in ("1", "2", "X", "Y")] == ["train", "val", "test", "test"]
+
+
+@pytest.mark.parametrize(
+    ("test", "val", "culprit"),
+    [
+        (["X"], ["2"], "chromosome X is in test and Y in train"),
+        (["1"], ["Y"], "chromosome X is in train and Y in val"),
+        (["1", "2"], ["2"], "chromosome 2 is in split.test_chromosomes and in split.val_chromosomes"),
+        (["chr1"], ["2"], "split.test_chromosomes names 'chr1'"),
+        ([], ["2"], "split.test_chromosomes is empty"),
+        (["1"], [], "split.val_chromosomes is empty"),
+    ],
+)
+def test_sides_that_leak_or_leave_nothing_are_refused(test, val, culprit):
+    with pytest.raises(SettingsError, match=f"^{culprit}.*Expected"):
+        check_chromosome_sides(test, val, ["1", "2", "X", "Y"])
+
+
+def test_x_alone_may_test_where_the_study_has_no_y():
+    check_chromosome_sides(["X"], ["2"], ["1", "2", "X"])
 
 
 @pytest.mark.parametrize("wrong", [{"name": "random"}, {"train": 95, "val": 10}, {"train": -1}, {"val": -5}])

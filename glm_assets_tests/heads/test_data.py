@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glm_assets.errors import GlmError
-from glm_assets.heads.data import PairRows, PairSet, split_pairs, window_groups
+from glm_assets.errors import GlmError, TrainingError
+from glm_assets.heads.data import PairRows, PairSet, split_pairs
+from glm_assets.heads.grouping import window_groups
+from glm_assets_tests.heads.planted import in_memory
 
 
 def pairs(label: list[int]) -> PairSet:
@@ -16,12 +18,6 @@ def pairs(label: list[int]) -> PairSet:
 def rows(label: list[int], split: list[str]) -> PairRows:
     n = len(label)
     return PairRows(np.array(label, np.int8), np.ones(n, np.int16), np.arange(n), np.array(split))
-
-
-def blocks(n: int):
-    """The vectors of `n` pairs in blocks of four, two and so on, as chromosomes come."""
-    vectors = np.arange(n * 3, dtype=np.float32).reshape(n, 3)
-    return ((vectors[start : start + 4], -vectors[start : start + 4]) for start in range(0, n, 4))
 
 
 def plain_groups(contig, start, bucket):
@@ -43,10 +39,19 @@ def test_a_bucket_can_straddle_chromosomes():
 
 def test_the_test_split_is_sealed_unless_it_is_merged():
     everything = rows([0, 1, 0, 1, 0, 1], ["train", "test", "val", "val", "test", "train"])
-    sealed = split_pairs(everything, blocks(6))
+    asked: list[int] = []
+
+    def take(at: np.ndarray) -> PairSet:
+        asked.extend(at.tolist())
+        vectors = np.arange(18, dtype=np.float32).reshape(6, 3)
+        return in_memory(everything, vectors, -vectors)(at)
+
+    sealed = split_pairs(everything, take)
+    assert sorted(asked) == [0, 2, 3, 5]  # nobody even asks for the others
     assert sealed.train.ref[:, 0].tolist() == [0, 15]
     assert sealed.val.ref[:, 0].tolist() == [6, 9]
-    merged = split_pairs(everything, blocks(6), merge_test_into_train=True)
+    assert sealed.soup_val is sealed.val
+    merged = split_pairs(everything, take, merge_test_into_train=True)
     assert merged.train.ref[:, 0].tolist() == [0, 3, 12, 15]  # in file order
     assert merged.val.ref[:, 0].tolist() == [6, 9]
 
@@ -62,14 +67,26 @@ def test_the_test_split_is_sealed_unless_it_is_merged():
     ],
 )
 def test_splits_that_cannot_train_are_named(label, split, message):
+    given = rows(label, split)
+    vectors = np.zeros((len(label), 3))
     with pytest.raises(GlmError, match=message):
-        split_pairs(rows(label, split), blocks(len(label)))
+        split_pairs(given, in_memory(given, vectors, vectors))
 
 
-def test_vectors_that_do_not_fit_the_rows_are_refused():
-    few = rows([0, 1, 0, 1], ["train", "train", "val", "val"])
-    with pytest.raises(GlmError, match="3 vectors for 4 rows"):
-        split_pairs(few, blocks(3))
+def test_soups_can_have_pairs_of_their_own():
+    given = rows([0, 1, 0, 1, 0, 1], ["train", "train", "val", "val", "soup_val", "soup_val"])
+    vectors = np.arange(18.0).reshape(6, 3)
+    data = split_pairs(given, in_memory(given, vectors, vectors))
+    assert data.val.ref[:, 0].tolist() == [6, 9]
+    assert data.soup_val.ref[:, 0].tolist() == [12, 15]
+    assert set(data.digest()) == {"train", "val", "soup_val"}
+
+
+def test_a_half_without_a_class_says_what_to_do():
+    given = rows([0, 1, 0, 1, 0, 0], ["train", "train", "val", "val", "soup_val", "soup_val"])
+    vectors = np.zeros((6, 3))
+    with pytest.raises(TrainingError, match=r"'soup_val' has 0 pathogenic.*GLM_CHROMOSOMES.*recipe faithful"):
+        split_pairs(given, in_memory(given, vectors, vectors))
 
 
 def test_arrays_of_different_lengths_are_refused():

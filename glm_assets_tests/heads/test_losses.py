@@ -1,20 +1,36 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 from glm_assets.heads import losses
-from glm_assets.heads.groups import lay_out_groups
+from glm_assets.heads.groups import ORIGINAL_GROUPS, GroupRule, lay_out_groups
 from glm_assets.heads.losses import GroupTensors
+from glm_assets.heads.pair_source import PairBatch
+from glm_assets.heads.recipes import RECIPES, HeadRecipe
+from glm_assets.heads.task import HeadTask
 
 CPU = torch.device("cpu")
 
 
-def plain_pcc_loss(d: torch.Tensor, var_len: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+OPEN = GroupRule(min_members=4, min_lengths=2, ties=False)
+RULES = {"faithful": ORIGINAL_GROUPS, "open": OPEN}
+
+
+def plain_pcc_loss(
+    d: torch.Tensor, var_len: torch.Tensor, group: torch.Tensor, rule: GroupRule = ORIGINAL_GROUPS
+) -> torch.Tensor:
     """The loss as one reads it: a loop over groups, and loops over pairs inside."""
     members = {int(g): torch.nonzero(group == g).flatten() for g in group.unique()}
-    members = {g: rows for g, rows in members.items() if len(rows) >= 2}
+    members = {
+        g: rows
+        for g, rows in members.items()
+        if len(rows) >= rule.min_members and len(set(var_len[rows].tolist())) >= rule.min_lengths
+    }
     total = sum(len(rows) for rows in members.values())
     loss = d.sum() * 0
     for rows in members.values():
@@ -24,8 +40,14 @@ def plain_pcc_loss(d: torch.Tensor, var_len: torch.Tensor, group: torch.Tensor) 
             z_x = (x - x.mean()) / (x.std() + 1e-6)
             z_y = (y - y.mean()) / (y.std() + 1e-6)
             term = term + (z_x - z_y).square().mean()
-        in_order = y[torch.sort(x, stable=True).indices]
-        term = term + torch.relu(in_order[:-1] - in_order[1:] + 0.02).mean()
+        order = torch.sort(x, stable=True).indices.tolist()
+        steps = [
+            torch.relu(y[here] - y[after] + 0.02)
+            for here, after in pairwise(order)
+            if rule.ties or x[here] != x[after]
+        ]
+        if steps:
+            term = term + torch.stack(steps).mean()
         pairs = [torch.relu(0.02 - (y[j] - y[i])) for i in range(len(x)) for j in range(len(x)) if x[j] > x[i]]
         if pairs:
             term = term + torch.stack(pairs).mean()
@@ -42,20 +64,86 @@ def batch(seed: int, n: int = 60, groups: int = 25) -> tuple[torch.Tensor, torch
     return d, var_len, group
 
 
-def on_cpu(var_len: torch.Tensor, group: torch.Tensor, dtype: torch.dtype) -> GroupTensors:
-    return GroupTensors.of(lay_out_groups(group.numpy(), var_len.numpy()), CPU, dtype)
+def on_cpu(
+    var_len: torch.Tensor, group: torch.Tensor, dtype: torch.dtype, rule: GroupRule = ORIGINAL_GROUPS
+) -> GroupTensors:
+    return GroupTensors.of(lay_out_groups(group.numpy(), var_len.numpy(), rule), CPU, dtype)
 
 
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 @pytest.mark.parametrize("seed", range(50))
-def test_pcc_loss_and_its_gradient_equal_the_plain_loop(seed):
-    d, var_len, group = batch(seed)
+def test_pcc_loss_and_its_gradient_equal_the_plain_loop(seed, rule):
+    d, var_len, group = batch(seed, groups=(25, 10, 60)[seed % 3])
     fast_d, plain_d = d.clone().requires_grad_(), d.clone().requires_grad_()
-    fast = losses.pcc_loss(fast_d, on_cpu(var_len, group, torch.float64))
-    plain = plain_pcc_loss(plain_d, var_len, group)
+    fast = losses.pcc_loss(fast_d, on_cpu(var_len, group, torch.float64, rule))
+    plain = plain_pcc_loss(plain_d, var_len, group, rule)
     fast.backward()
     plain.backward()
     torch.testing.assert_close(fast, plain, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(fast_d.grad, plain_d.grad, rtol=1e-9, atol=1e-13)
+
+
+def plain_step_loss(
+    vectors: list[torch.Tensor], label: list[int], var_len: torch.Tensor, group: torch.Tensor, recipe: HeadRecipe
+) -> torch.Tensor:
+    """All terms of a step as the specification words them, row by row."""
+    ref, var, teacher_ref, teacher_var, rung_ref, rung_var = vectors
+    d = torch.stack([1 - r @ v for r, v in zip(ref, var, strict=True)])
+    benign = [d[i] for i, value in enumerate(label) if value == 0]
+    pathogenic = [d[i] for i, value in enumerate(label) if value == 1]
+    loss = plain_pcc_loss(d, var_len, group, recipe.groups) + torch.relu(0.2 - d.mean())
+    if benign and pathogenic:
+        gap = torch.stack(benign).mean() - torch.stack(pathogenic).mean()
+        loss = loss + torch.relu(recipe.cdd_margin + gap)
+    if recipe.distillation == "mse":
+        loss = loss + ((ref - teacher_ref) ** 2).mean() + ((var - teacher_var) ** 2).mean()
+    else:
+        cosines = [
+            (1 - r @ t) for a, b in ((ref, teacher_ref), (var, teacher_var)) for r, t in zip(a, b, strict=True)
+        ]
+        loss = loss + 2 * torch.stack(cosines).mean()
+    if recipe.ladders:
+        rungs = torch.stack([1 - r @ v for r, v in zip(rung_ref, rung_var, strict=True)])
+        loss = loss + plain_pcc_loss(rungs, torch.tensor([1, 2, 4, 8] * 3), torch.arange(3).repeat_interleave(4))
+    return loss
+
+
+@pytest.mark.parametrize("name", ["faithful", "open"])
+@pytest.mark.parametrize("seed", range(50))
+def test_a_whole_step_and_its_gradient_equal_the_plain_loop(seed, name):
+    """With ties and single-member groups in every batch, and one class missing in every fifth."""
+    recipe = RECIPES[name]["v1"]
+    recipe = replace(recipe, phases=(replace(recipe.phases[0], cdd=1.0, pcc=1.0, cd_floor=1.0, distil=1.0),))
+    _, var_len, group = batch(seed, n=40, groups=8)
+    rng = np.random.default_rng(seed)
+    label = (rng.random(40) < 0.4).astype(int) if seed % 5 else np.full(40, seed % 2)
+    leaves = [torch.tensor(rng.normal(size=(rows, 5)), requires_grad=True) for rows in (40, 40, 40, 40, 12, 12)]
+
+    def units() -> list[torch.Tensor]:
+        return [torch.nn.functional.normalize(leaf, dim=-1) for leaf in leaves]
+
+    plain = plain_step_loss(units(), label.tolist(), var_len, group, recipe)
+    expected = torch.autograd.grad(plain, leaves, allow_unused=True)
+
+    def pairs(ref, var, label, layout, ladders=None):
+        return PairBatch(ref, var, torch.tensor(label, dtype=torch.float64), layout, ladders)
+
+    ref, var, teacher_ref, teacher_var, rung_ref, rung_var = units()
+    rungs = on_cpu(torch.tensor([1, 2, 4, 8] * 3), torch.arange(3).repeat_interleave(4), torch.float64)
+    ladders = pairs(rung_ref, rung_var, np.zeros(12), rungs) if recipe.ladders else None
+    step = pairs(ref, var, label, on_cpu(var_len, group, torch.float64, recipe.groups), ladders)
+    task = object.__new__(HeadTask)  # the loss of vectors that are given: heads that change nothing
+    task.recipe, task.model = recipe, lambda x: x
+    task.teacher = lambda x: teacher_ref if x is ref else teacher_var
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "no_grad", torch.enable_grad)  # so that the teacher's gradient can be compared too
+        loss = task.loss(step, 1)["loss"]
+    found = torch.autograd.grad(loss, leaves, allow_unused=True)
+    torch.testing.assert_close(loss, plain, rtol=0, atol=1e-6)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert (mine is None) == (theirs is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -102,6 +190,33 @@ def test_layout_keeps_batch_order_among_equal_lengths():
     assert list(zip(layout.shorter.tolist(), layout.longer.tolist(), strict=True)) == [(0, 1)]
 
 
+def test_few_rows_and_equal_lengths_make_no_group_of_the_open_recipe():
+    group = np.repeat([0, 1, 2, 3], [3, 4, 4, 5])
+    var_len = np.array([1, 2, 3, *[1] * 4, 1, 1, 1, 7, 1, 2, 2, 2, 9], np.int16)
+    layout = lay_out_groups(group, var_len, OPEN)
+    assert layout.size.tolist() == [4, 5]  # not the three rows, nor the four of one length
+    assert set(group[layout.rows]) == {2, 3}
+    ties = var_len[layout.rows[layout.neighbour]] == var_len[layout.rows[layout.neighbour + 1]]
+    assert len(ties) == 3
+    assert not ties.any()
+
+
+def test_a_margin_that_is_reached_asks_for_no_more():
+    d = torch.tensor([0.0, 0.1, 1.2, 1.1], requires_grad=True)
+    label = torch.tensor([0.0, 0, 1, 1])
+    assert losses.cdd_loss(d, label, 1.0).item() == 0
+    assert losses.cdd_loss(d, label, 2.0).item() == pytest.approx(2 + 0.05 - 1.15)
+    assert losses.cdd_loss(d - 0.2 * label, label, 1.0).item() == pytest.approx(1 + 0.05 - 0.95)
+
+
+def test_cosine_distillation_does_not_depend_on_the_width():
+    for width in (8, 2048):
+        u = torch.nn.functional.normalize(torch.randn(16, width), dim=-1)
+        assert losses.cosine_distillation_loss(u, u, u, u).item() == 0
+        assert losses.cosine_distillation_loss(u, u, -u, u).item() == pytest.approx(2, rel=1e-5)
+        assert losses.cosine_distillation_loss(u, u, -u, -u).item() == pytest.approx(4, rel=1e-5)
+
+
 def test_cdd_loss_is_two_minus_the_contrast():
     d = torch.tensor([0.1, 0.2, 0.9, 0.5])
     assert losses.cdd_loss(d, torch.tensor([0.0, 0, 1, 1])).item() == pytest.approx(2 + 0.15 - 0.7)
@@ -142,3 +257,15 @@ def test_tiny_distances_keep_their_digits():
     unit = [torch.nn.functional.normalize(torch.tensor(x, dtype=torch.float32), dim=-1) for x in (u, v)]
     assert 0 < exact < 1e-7
     assert losses.cosine_distance(*unit).item() == pytest.approx(exact, rel=0.01)
+
+
+def test_cosine_distance_has_the_gradient_of_its_formula():
+    ref, var = torch.nn.functional.normalize(torch.randn(2, 6, 5, dtype=torch.float64), dim=-1)
+    var[0] = ref[0]  # no distance, no gradient
+    ref, var = ref.requires_grad_(), var.requires_grad_()
+    weight = torch.arange(6.0, dtype=torch.float64)
+    found = torch.autograd.grad((weight * losses.cosine_distance(ref, var)).sum(), [ref, var])
+    expected = torch.autograd.grad((weight * 0.5 * (ref - var).square().sum(-1)).sum(), [ref, var])
+    torch.testing.assert_close(found, expected)
+    assert not found[0][0].any()
+    assert torch.autograd.grad(losses.cosine_distance(ref, var.detach()).sum(), ref)[0].any()

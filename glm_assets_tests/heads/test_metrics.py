@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from glm_assets.heads.metrics import contrast, pearson_by_group
+from glm_assets.heads.metrics import contrast, mean_pearson, pearson_by_group
 
 
 def plain_pcc(distance, var_len, group):
@@ -64,3 +64,34 @@ def test_groups_without_a_correlation_are_left_out(x, y, group):
 def test_equal_values_that_do_not_sum_exactly_are_still_equal():
     x, y = np.array([1.0, 2.0, 3.0]), np.full(3, 0.1)  # the mean of three 0.1 is not 0.1
     assert pearson_by_group(x, y, np.zeros(3, dtype=np.int64)).tolist() == []
+
+
+def test_the_normalised_score_is_the_mean_of_three_shares():
+    distance = np.array([0.2, 0.4, 1.0, 1.6])
+    label, length, group = (
+        np.array([0, 0, 1, 1], np.int8),
+        np.array([1, 2, 1, 2], np.int16),
+        np.array([0, 0, 1, 1]),
+    )
+    found = contrast(distance, label, length, group, scoring="normalised")
+    assert found.score == pytest.approx((0.8 / 2 + (1.0 / 2 + 1) / 2 + (1 + 1) / 2) / 3)
+    assert contrast(distance, label, length, group).score == pytest.approx(0.8 + 1.0 + 1.0)
+    with_ladders = contrast(distance, label, length, group, pcc_ladder=-1.0, scoring="normalised")
+    assert with_ladders.score == pytest.approx((0.8 / 2 + (1.0 / 2 + 1) / 2 + 0) / 3)
+    assert contrast(distance, label, length, group, pcc_ladder=-1.0).score == pytest.approx(2.8)  # the original's
+
+
+def test_figures_that_do_not_exist_are_left_out():
+    one = np.ones(1)
+    plain = contrast(one, np.ones(1, np.int8), np.ones(1, np.int16), np.zeros(1, np.int64))
+    assert set(plain.as_dict()) == {"cd", "cdd", "pcc", "groups", "score"}
+
+
+def test_the_mean_over_ladders_is_that_of_numpys_correlations():
+    rng = np.random.default_rng(0)
+    ladder, substitutions = np.repeat([4, 9, 2], 10), np.tile(2 ** np.arange(10), 3).astype(np.int16)
+    distance = rng.random(30)
+    distance[ladder == 2] = 0.5  # a ladder that says nothing
+    expected = np.mean([np.corrcoef(substitutions[ladder == i], distance[ladder == i])[0, 1] for i in (4, 9)])
+    assert mean_pearson(distance, substitutions, ladder) == pytest.approx(expected)
+    assert mean_pearson(distance[ladder == 2], substitutions[:10], ladder[ladder == 2]) == 0.0

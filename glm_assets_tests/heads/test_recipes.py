@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from glm_assets.heads.recipes import ORIGINAL_RECIPES, Phase
+from glm_assets.heads.groups import GroupRule
+from glm_assets.heads.recipes import ORIGINAL_RECIPES, RECIPES, Phase
 from glm_assets.heads.shapes import VERSIONS
 
 
@@ -97,3 +98,43 @@ def test_a_recipe_is_json():
     stored = json.loads(json.dumps(ORIGINAL_RECIPES["v3"].as_dict()))
     assert stored["shape"]["version"] == "v3"
     assert Phase(**stored["phases"][0]) == ORIGINAL_RECIPES["v3"].phases[0]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_faithful_has_none_of_what_the_open_recipe_mends(version):
+    recipe = RECIPES["faithful"][version]
+    assert recipe is ORIGINAL_RECIPES[version]
+    assert (recipe.name, recipe.gate, recipe.decay_small, recipe.distillation) == ("faithful", 0.0, True, "mse")
+    assert (recipe.cdd_margin, recipe.groups, recipe.members, recipe.ladders) == (
+        2.0,
+        GroupRule(2, 1, ties=True),
+        1,
+        0,
+    )
+    assert (recipe.separate_soup_val, recipe.scoring, recipe.mixed_precision) == (False, "raw_sum", False)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_open_differs_from_faithful_only_in_what_it_mends(version):
+    faithful, mended = RECIPES["faithful"][version].as_dict(), RECIPES["open"][version].as_dict()
+    changed = {name for name in faithful if faithful[name] != mended[name]}
+    assert changed - {"phases"} == {
+        "name",
+        "gate",
+        "decay_small",
+        "distillation",
+        "cdd_margin",
+        "groups",
+        "members",
+        "ladders",
+        "separate_soup_val",
+        "scoring",
+    }
+    for old, new in zip(faithful["phases"], mended["phases"], strict=True):
+        assert new == old | {"distil": 1.0 if old["distil"] else 0.0}
+
+
+@pytest.mark.parametrize(("size", "ladders"), [(4096, 16), (8192, 32), (512, 2), (64, 2)])
+def test_ladders_keep_their_share_of_the_batch(size, ladders):
+    assert RECIPES["open"]["v1"].scaled(batch_size=size).ladders == ladders
+    assert RECIPES["faithful"]["v1"].scaled(batch_size=size).ladders == 0

@@ -6,24 +6,35 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from glm_assets.errors import CheckpointError
+from glm_assets.heads import memory
+from glm_assets.heads.recipes import RECIPES
 from glm_assets.heads.train import train_head
 from glm_assets.tracking import NullRun
-from glm_assets_tests.heads.planted import planted_data
+from glm_assets_tests.heads.planted import open_data, planted_data, stored
 from glm_assets_tests.heads.test_train import small_recipe
 
 EPOCHS = 5
 
 
-def train(out: Path, seed: int = 0) -> None:
+def train(out: Path, seed: int = 0, name: str = "faithful") -> None:
+    """Train v0; by the open recipe with grouped batches, ladders and pairs that are read from a store."""
+    recipe = replace(RECIPES[name]["v0"], shape=small_recipe("v0").shape)
+    data = planted_data(seed=seed)
+    if name == "open":
+        data = stored(open_data(seed=seed), out / ".work" / "store")
+        memory.free_memory = lambda device: (
+            0
+        )  # whoever trains on a store too large for its memory has a process for it
     train_head(
-        small_recipe("v0", EPOCHS),
-        planted_data(seed=seed),
+        replace(recipe.scaled(epochs=EPOCHS, batch_size=64), learning_rate=3e-3),
+        data,
         None,
         out / ".work",
         out,
@@ -38,7 +49,7 @@ def products(out: Path) -> dict[str, bytes]:
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in out.rglob("*")
-        if path.is_file() and path.name != "resume.pt"
+        if path.is_file() and path.name != "resume.pt" and "store" not in path.parts
     }
 
 
@@ -113,29 +124,36 @@ def kill_at(owner, name, count):
 
     setattr(owner, name, wrapped)
 
-out, where, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+out, where, count, name = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
 if where == "step":
     kill_at(torch.optim.AdamW, "step", count)
 if where == "replace":
     kill_at(Path, "replace", count)
-train(out)
+train(out, name=name)
 """
 
 
-def run_child(out: Path, where: str, count: int) -> int:
+def run_child(out: Path, where: str, count: int, name: str) -> int:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", KILLED, str(out), where, str(count)]
+    command = [sys.executable, "-c", KILLED, str(out), where, str(count), name]
     return subprocess.run(command, env=environment, check=False, timeout=120).returncode
 
 
 @pytest.mark.system
 @pytest.mark.parametrize(
-    ("where", "count"),
-    [("step", 8), ("replace", 3), ("replace", 4)],  # inside an epoch; before its weights; before it is committed
+    ("where", "count", "name"),
+    [
+        ("step", 8, "faithful"),  # inside an epoch
+        ("replace", 3, "faithful"),  # before its weights
+        ("replace", 4, "faithful"),  # before it is committed
+        ("step", 9, "open"),  # inside the second epoch, in which ladders train too
+        ("step", 22, "open"),
+    ],
 )
-def test_a_training_killed_with_sigkill_ends_with_the_same_bytes(tmp_path, where, count):
-    assert run_child(tmp_path / "killed", where, count) == -signal.SIGKILL
+def test_a_training_killed_with_sigkill_ends_with_the_same_bytes(tmp_path, where, count, name):
+    assert run_child(tmp_path / "killed", where, count, name) == -signal.SIGKILL
     assert not (tmp_path / "killed" / "model.safetensors").exists()
-    assert run_child(tmp_path / "killed", "nowhere", 0) == 0
-    assert run_child(tmp_path / "whole", "nowhere", 0) == 0
+    assert list((tmp_path / "killed" / ".work").glob("epoch_*.safetensors"))
+    assert run_child(tmp_path / "killed", "nowhere", 0, name) == 0
+    assert run_child(tmp_path / "whole", "nowhere", 0, name) == 0
     assert products(tmp_path / "killed") == products(tmp_path / "whole")

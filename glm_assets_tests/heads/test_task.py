@@ -3,7 +3,9 @@ from __future__ import annotations
 import torch
 
 from glm_assets.heads.networks import Head
-from glm_assets.heads.task import HeadTask, PairSource
+from glm_assets.heads.pair_source import PairSource
+from glm_assets.heads.sampler import in_order, shuffled
+from glm_assets.heads.task import HeadTask
 from glm_assets_tests.heads.planted import planted_data
 from glm_assets_tests.heads.test_train import small_recipe
 
@@ -28,7 +30,7 @@ def test_an_epoch_holds_every_pair_once_in_a_new_order():
     pairs = planted_data().train
     source = PairSource(pairs, CPU)
     torch.manual_seed(0)
-    epochs = [torch.cat([batch.ref for batch in source.shuffled(50)]) for _ in range(2)]
+    epochs = [torch.cat([batch.ref for batch in source.batches(shuffled(len(pairs), 50))]) for _ in range(2)]
     rows = torch.from_numpy(pairs.ref)
     for epoch in epochs:
         assert not torch.equal(epoch, rows)
@@ -38,7 +40,8 @@ def test_an_epoch_holds_every_pair_once_in_a_new_order():
 
 def test_batches_hold_reference_and_variant_of_the_same_pair():
     pairs = planted_data().val
-    for batch, start in zip(PairSource(pairs, CPU).in_order(20), range(0, len(pairs), 20), strict=True):
+    batches = PairSource(pairs, CPU).batches(in_order(len(pairs), 20))
+    for batch, start in zip(batches, range(0, len(pairs), 20), strict=True):
         rows = slice(start, start + 20)
         assert (batch.ref.numpy() == pairs.ref[rows]).all()
         assert (batch.var.numpy() == pairs.ref[rows] + pairs.delta[rows]).all()

@@ -169,6 +169,7 @@ def test_variants_at_two_places_of_a_clamped_window_do_not_share_vectors(tmp_pat
             "gene": ["G", "G"],
             "consequence": ["SO:1", "SO:1"],
             "keep": [True, True],
+            "genes": ["G", "G"],
         }
     )
     windows, _ = build_variant_windows(variants, contig, "NC_1", WindowRecipe(), SplitRule())

@@ -12,8 +12,9 @@ import pytest
 
 from glm_assets.errors import DownloadError, IntegrityError, MissingUpstreamError, ReferenceMismatchError
 from glm_assets.lineage.embeddings import make_variant_embeddings
+from glm_assets.lineage.source_catalogue import file_stamp
 from glm_assets.lineage.sources import make_clinvar_release, make_reference_genome
-from glm_assets.lineage.study import Study, file_stamp
+from glm_assets.lineage.study import Study
 from glm_assets.lineage.variants import make_clinvar_variants, make_variant_windows
 from glm_assets.sources.clinvar import WEEKLY
 from glm_assets.sources.reference import ARCHIVE, ASSEMBLY_FOLDER

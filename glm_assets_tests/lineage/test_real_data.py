@@ -12,6 +12,7 @@ import pytest
 
 from glm_assets.lineage.embeddings import make_test_embeddings, make_variant_embeddings
 from glm_assets.lineage.heads import make_head
+from glm_assets.lineage.ladders import make_mutation_ladders
 from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
 from glm_assets.lineage.submission import make_submission, make_test_sequences
 from glm_assets.lineage.variants import make_clinvar_variants, make_split_audit, make_variant_windows
@@ -73,11 +74,12 @@ def test_real_variants_reach_a_submission(tmp_path, mirror, tiny_tree):
     assert windows["rows"] == windows["labelled_variants"]
     assert make_variant_embeddings(study, "13", lines.append).facts["zero_delta_share"] == 0
     assert make_split_audit(study).facts["overlapping_rows"] == 0
+    make_mutation_ladders(study, lines.append)
     for name in ("head_v0", "head_v1", "head_v2", "head_v3"):
         make_head(study, name, NullTracker(), lines.append, dagster_run_id="test")
     make_test_sequences(study)
     make_test_embeddings(study, lines.append)
-    make_submission(study)
+    make_submission(study, NullTracker().registry)
 
     submission = pl.read_csv(study.submission_csv)
     asked = pl.read_csv(tiny_tree / "test.csv")

@@ -83,7 +83,7 @@ def test_the_audit_lists_every_chromosome_that_is_missing(tmp_path, tiny_tree):
 
 
 def test_merged_test_rows_count_as_train_in_the_audit(tmp_path, tiny_tree):
-    split = {"rule": "faithful", "merge_test_into_train": True, "group_bucket": 8}
+    split = {"rule": "faithful", "merge_test_into_train": True}
     study = tiny_study(tmp_path, tiny_tree, profile={"split": split})
     make_windows(study, "21", "22")
     facts = make_split_audit(study).facts

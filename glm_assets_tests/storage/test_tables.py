@@ -40,7 +40,7 @@ def test_the_window_columns_are_the_contract():
         VARIANT_WINDOWS.schema.names()
         == (
             "variation_id chrom pos ref alt kind var_len label clnsig review_stars gene consequence window_start "
-            "window_end variant_offset locus split ref_seq var_seq ref_digest var_digest"
+            "window_end variant_offset locus split ref_seq var_seq ref_digest var_digest genes"
         ).split()
     )
     assert VARIANT_WINDOWS.schema["label"] == pl.Int8
@@ -84,3 +84,14 @@ def test_every_published_table_says_what_each_column_means():
     for table in PUBLISHED:
         assert table.description
         assert all(column.description for column in table.columns)
+
+
+def test_a_second_table_of_a_product_is_shown_under_its_own_name(tmp_path):
+    second = Table("ends", "One row an end.", GENES.columns, file="genes/ends.parquet")
+    GENES.write(rows("21", 1), tmp_path / "tables" / "genes" / PART)
+    assert refresh_warehouse(tmp_path / "tables", tmp_path / "w.duckdb", [GENES, second]) == ["genes"]
+    second.write(rows("22", 2, 3), tmp_path / "tables" / "genes" / "ends.parquet")
+    assert refresh_warehouse(tmp_path / "tables", tmp_path / "w.duckdb", [GENES, second]) == ["genes", "ends"]
+    with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True) as warehouse:
+        assert warehouse.sql("select n from ends order by n").fetchall() == [(2,), (3,)]
+        assert warehouse.sql("select n from genes").fetchall() == [(1,)]

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from glm_assets.errors import TrackingError
-from glm_assets.tracking import MlflowTracker, NullTracker, TrackedRun, Tracker
+from glm_assets.tracking import MlflowTracker, ModelCard, NullTracker, TrackedRun, Tracker
 
 mlflow = pytest.importorskip("mlflow")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+CARD = ModelCard("head", 4, 2, "some.module", ("numpy",))
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +50,9 @@ def test_a_run_holds_all_that_was_recorded(tracker, store, tmp_path, monkeypatch
         run.set_tags({"parameters": "17"})
         run.log_inputs({"variant_embeddings/21": "f" * 64, "head_v0": "a" * 32})
         run.log_artifact(tmp_path / "meta.json", "training")
-        version = run.register_model("head_v0", [model, tmp_path / "meta.json"])
-        assert run.register_model("head_v0", [model]) == version
+        run.log_inputs({"sealed_test": "e" * 64}, context="evaluation")
+        version = run.register_model("head_v0", [model, tmp_path / "meta.json"], CARD)
+        assert run.register_model("head_v0", [model], CARD) == version
 
     client = client_of(tracker)
     stored = client.get_run(run.run_id)
@@ -62,7 +65,12 @@ def test_a_run_holds_all_that_was_recorded(tracker, store, tmp_path, monkeypatch
     assert stored.data.tags["parameters"] == "17"
     assert not [key for key in stored.data.metrics if key.startswith("system/")]
     inputs = {item.dataset.name: item.dataset for item in stored.inputs.dataset_inputs}
-    assert set(inputs) == {"variant_embeddings/21", "head_v0"}
+    contexts = {item.dataset.name: [tag.value for tag in item.tags] for item in stored.inputs.dataset_inputs}
+    assert contexts == {
+        "variant_embeddings/21": ["training"],
+        "head_v0": ["training"],
+        "sealed_test": ["evaluation"],
+    }
     assert inputs["variant_embeddings/21"].digest == "f" * 36
     assert json.loads(inputs["variant_embeddings/21"].source) == {"data_version": "f" * 64}
 
@@ -71,7 +79,13 @@ def test_a_run_holds_all_that_was_recorded(tracker, store, tmp_path, monkeypatch
     source = client.get_model_version_download_uri("head_v0", version)
     downloaded = Path(mlflow.artifacts.download_artifacts(source))
     assert (downloaded / "model.safetensors").read_bytes() == model.read_bytes()
-    assert {path.name for path in downloaded.iterdir()} == {"model.safetensors", "meta.json"}
+    assert {path.name for path in downloaded.iterdir()} == {
+        "model.safetensors",
+        "meta.json",
+        "MLmodel",
+        "requirements.txt",
+        "python_env.yaml",
+    }
     assert (store / "db" / "artifacts" / run.run_id / "artifacts" / "training" / "meta.json").is_file()
     assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "meta.json", "run.json"}
 
@@ -189,4 +203,4 @@ def test_trackers_follow_the_protocol(tracker, tmp_path):
             followed.log_inputs({"c": "3"})
     assert run.run_id is None
     assert run.url is None
-    assert run.register_model("head_v0", []) is None
+    assert run.register_model("head_v0", [], CARD) is None

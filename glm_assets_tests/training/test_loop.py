@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,16 @@ class LineTask:
         self.x = torch.randn(20, 3)
         self.y = self.x @ torch.tensor([[1.0], [2.0], [3.0]])
         self.scale = scale
+        self.epochs_ended: list[tuple[float, float, int]] = []
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        return [
+            {"params": [self.model.weight], "weight_decay": weight_decay},
+            {"params": [self.model.bias], "weight_decay": 0.0},
+        ]
+
+    def after_epoch(self, rate: float, weight_decay: float, steps: int) -> None:
+        self.epochs_ended.append((rate, weight_decay, steps))
 
     def batches(self, epoch: int) -> Iterator[Tensor]:
         yield from torch.randperm(20).split(8)
@@ -79,20 +90,68 @@ def test_recorded_losses_are_means_over_steps(tmp_path):
     assert history[0].train["error"] == pytest.approx(sum(parts) / 2)
 
 
-def test_gradients_are_clipped_and_weights_decay(tmp_path, monkeypatch):
+def test_gradients_are_clipped_and_groups_keep_their_weight_decay(tmp_path, monkeypatch):
     norms, groups = [], []
     step = torch.optim.AdamW.step
 
     def watched(self, *args, **kwargs):
-        gradients = [p.grad.flatten() for p in self.param_groups[0]["params"]]
+        gradients = [p.grad.flatten() for group in self.param_groups for p in group["params"]]
         norms.append(torch.cat(gradients).norm().item())
-        groups.append({key: self.param_groups[0][key] for key in ("weight_decay", "betas", "eps")})
+        groups.append(
+            [tuple(group[key] for key in ("weight_decay", "betas", "eps")) for group in self.param_groups]
+        )
         return step(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", watched)
     run(LineTask(scale=1000.0), replace(SETTINGS, epochs=1), tmp_path)
     assert norms == pytest.approx([1.0] * 3, rel=1e-4)
-    assert groups == [{"weight_decay": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8}] * 3
+    assert groups == [[(1e-3, (0.9, 0.999), 1e-8), (0.0, (0.9, 0.999), 1e-8)]] * 3
+
+
+def test_weights_move_as_the_plain_loop_of_adamw_moves_them(tmp_path):
+    task, plain = LineTask(), LineTask()
+    run(task, replace(SETTINGS, weight_decay=0.5), tmp_path)
+
+    plain = LineTask()
+    optimizer = torch.optim.AdamW(plain.parameter_groups(0.5), lr=0.1, foreach=False, fused=False)
+    for epoch in range(1, SETTINGS.epochs + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = SETTINGS.learning_rate_at(epoch)
+        for rows in plain.batches(epoch):
+            loss = plain.loss(rows, epoch)["loss"]
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(plain.model.parameters(), 1.0)
+            optimizer.step()
+    torch.testing.assert_close(task.model.state_dict(), plain.model.state_dict(), rtol=1e-5, atol=1e-6)
+
+
+def test_the_task_hears_of_every_epochs_steps(tmp_path):
+    task = LineTask()
+    history, _, _ = run(task, replace(SETTINGS, epochs=2, weight_decay=0.5), tmp_path)
+    assert task.epochs_ended == [(record.learning_rate, 0.5, 3) for record in history]
+
+
+class WatchedTask(LineTask):
+    """Notes in what type the model answers while it trains and while it is validated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.types: set[tuple[bool, torch.dtype]] = set()
+        self.model.register_forward_hook(lambda model, _, out: self.types.add((model.training, out.dtype)))
+
+    def validate(self, epoch: int) -> dict[str, float]:
+        self.model.eval()
+        return super().validate(epoch)
+
+
+@pytest.mark.parametrize(("mixed", "training"), [(False, torch.float32), (True, torch.bfloat16)])
+def test_mixed_precision_narrows_the_training_pass_alone(tmp_path, mixed, training):
+    task = WatchedTask()
+    history, _, _ = run(task, replace(SETTINGS, mixed_precision=mixed), tmp_path)
+    assert task.types == {(True, training), (False, torch.float32)}
+    assert history[-1].score > history[0].score
+    assert {parameter.dtype for parameter in task.model.parameters()} == {torch.float32}
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):

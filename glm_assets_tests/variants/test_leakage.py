@@ -4,12 +4,16 @@ import pytest
 
 from glm_assets.genome.splits import split_by_locus, split_by_window
 from glm_assets.storage.schemas import SPLIT_AUDIT
-from glm_assets.variants.leakage import TOTAL, audit_splits, measure_overlap
+from glm_assets.variants.leakage import AUDITED_COLUMNS, TOTAL, audit_splits, measure_leakage, measure_overlap
 
 
 def table(rows: list[tuple]) -> pl.DataFrame:
     names = ["chrom", "split", "window_start", "window_end"]
     return pl.DataFrame(rows, schema=names, orient="row", schema_overrides={"window_start": pl.Int64})
+
+
+def audited(rows: list[tuple]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=AUDITED_COLUMNS, orient="row")
 
 
 def random_windows(seed: int, count: int = 120) -> pl.DataFrame:
@@ -60,20 +64,83 @@ def test_overlap_agrees_with_every_pair_of_windows(seed):
     assert measure_overlap(windows).rows() == expected
 
 
+def test_genes_and_windows_of_train_are_found_on_any_chromosome():
+    windows = audited(
+        [
+            ("1", "train", 0, 10, "A,B", "r1", "v1"),
+            ("1", "train", 90, 99, None, "r2", "v2"),
+            ("X", "val", 0, 10, "C,B", "r9", "v9"),  # a gene
+            ("X", "val", 20, 30, None, "r1", "v9"),  # the reference window of the first
+            ("X", "test", 40, 50, "C", "r9", "v2"),  # the variant window of the second
+            ("X", "test", 60, 70, "AB", "r1", "v2"),  # one of each, but of different rows
+            ("X", "test", 80, 90, "C", "r2", "v2"),  # both of the second
+        ]
+    )
+    leakage = measure_leakage(windows)
+    assert leakage["overlap"].to_list() == [0.0] * 5
+    flags = leakage.select("shared_gene", "duplicate_ref", "duplicate_var", "duplicate_pair").rows()
+    assert [[name for name, on in zip("grvp", row, strict=True) if on] for row in flags] == [
+        ["g"],
+        ["r"],
+        ["v"],
+        ["r", "v"],
+        ["r", "v", "p"],
+    ]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_shared_genes_and_windows_agree_with_every_pair_of_rows(seed):
+    generator = np.random.default_rng(seed)
+    names = np.array(list("ABCDEFGHIJKL"))
+    rows = []
+    for _ in range(80):
+        genes = ",".join(generator.choice(names, generator.integers(0, 4), replace=False)) or None
+        split = str(generator.choice(["train", "val", "test"], p=[0.15, 0.45, 0.4]))
+        digests = [f"{kind}{generator.integers(25)}" for kind in "rv"]
+        rows.append((str(generator.choice(["1", "Y"])), split, 0, 5, genes, *digests))
+    windows = audited(rows)
+    held_out = [row for chrom in windows["chrom"].unique(maintain_order=True) for row in rows if row[0] == chrom]
+    train = [row for row in rows if row[1] == "train"]
+    expected = []
+    for _, split, _, _, genes, ref, var in held_out:
+        if split == "train":
+            continue
+        mine = set((genes or "").split(",")) - {""}
+        expected.append(
+            (
+                any(mine & set((other[4] or "").split(",")) for other in train),
+                any(ref == other[5] for other in train),
+                any(var == other[6] for other in train),
+                any((ref, var) == other[5:] for other in train),
+            )
+        )
+    found = (
+        measure_leakage(windows).select("shared_gene", "duplicate_ref", "duplicate_var", "duplicate_pair").rows()
+    )
+    assert found == expected
+    assert all(0 < sum(column) < len(found) for column in list(zip(*found, strict=True))[:3])
+
+
 def test_the_audit_sums_up_by_chromosome_and_in_total():
-    overlap = pl.DataFrame(
-        [("1", "val", 0.5), ("1", "val", 0.0), ("2", "val", 1.0), ("2", "test", 0.0)],
-        schema=["chrom", "split", "overlap"],
+    names = ["chrom", "split", "overlap", "shared_gene", "duplicate_ref", "duplicate_var", "duplicate_pair"]
+    leakage = pl.DataFrame(
+        [
+            ("1", "val", 0.5, True, True, True, True),
+            ("1", "val", 0.0, True, True, False, False),
+            ("2", "val", 1.0, False, False, False, False),
+            ("2", "test", 0.0, False, False, True, False),
+        ],
+        schema=names,
         orient="row",
     )
-    audit = audit_splits(overlap)
+    audit = audit_splits(leakage)
     SPLIT_AUDIT.check(audit)
     assert audit.rows() == [
-        ("1", "val", 2, 1, 0.5, 0.25, 0.5),
-        ("2", "val", 1, 1, 1.0, 1.0, 1.0),
-        ("2", "test", 1, 0, 0.0, 0.0, 0.0),
-        (TOTAL, "val", 3, 2, pytest.approx(2 / 3), 0.5, 1.0),
-        (TOTAL, "test", 1, 0, 0.0, 0.0, 0.0),
+        ("1", "val", 2, 1, 0.5, 0.25, 0.5, 2, 1.0, 2, 1, 1),
+        ("2", "val", 1, 1, 1.0, 1.0, 1.0, 0, 0.0, 0, 0, 0),
+        ("2", "test", 1, 0, 0.0, 0.0, 0.0, 0, 0.0, 0, 1, 0),
+        (TOTAL, "val", 3, 2, pytest.approx(2 / 3), 0.5, 1.0, 2, pytest.approx(2 / 3), 2, 1, 1),
+        (TOTAL, "test", 1, 0, 0.0, 0.0, 0.0, 0, 0.0, 0, 1, 0),
     ]
 
 
@@ -81,18 +148,27 @@ def test_locus_splits_leak_nothing_and_faithful_ones_do():
     generator = np.random.default_rng(3)
     starts = np.sort(generator.integers(0, 2_000_000, 2000))
     ends = starts + 1024
-    frame = pl.DataFrame({"chrom": "7", "window_start": starts, "window_end": ends})
+    digests = [f"r{start}" for start in starts.tolist()]
+    frame = pl.DataFrame(
+        {"chrom": "7", "window_start": starts, "window_end": ends, "genes": None, "ref_digest": digests},
+        schema_overrides={"genes": pl.String},
+    ).with_columns(pl.Series("var_digest", [f"v{row}" for row in range(2000)]))
     _, by_locus = split_by_locus("7", starts, ends)
     audits = [
-        audit_splits(measure_overlap(frame.with_columns(split=pl.Series(splits))))
+        audit_splits(measure_leakage(frame.with_columns(split=pl.Series(splits))))
         for splits in (by_locus, split_by_window("NC_000007.14", starts))
     ]
-    assert audits[0]["overlapping_rows"].sum() == 0
+    assert audits[0]["overlapping_rows"].sum() == audits[0]["duplicate_ref_rows"].sum() == 0
     assert audits[0]["rows"].sum() > 0
     assert audits[1]["overlapping_share"].min() > 0.5
 
 
 def test_nothing_held_out_is_an_empty_audit():
-    audit = audit_splits(measure_overlap(table([("1", "train", 0, 10)])))
+    audit = audit_splits(measure_leakage(audited([("1", "train", 0, 10, "A", "r", "v")])))
     SPLIT_AUDIT.check(audit)
     assert audit.is_empty()
+
+
+def test_nothing_in_train_leaks_nothing():
+    leakage = measure_leakage(audited([("1", "val", 0, 10, "A", "r", "v"), ("1", "test", 0, 10, None, "r", "v")]))
+    assert leakage.rows() == [("1", "val", 0.0, *[False] * 4), ("1", "test", 0.0, *[False] * 4)]

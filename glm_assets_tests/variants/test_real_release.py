@@ -13,7 +13,7 @@ from glm_assets.genome.splits import SplitRule
 from glm_assets.genome.windows import WindowRecipe
 from glm_assets.sources.vcf import parse_records
 from glm_assets.variants.labels import FAITHFUL, LabelPolicy
-from glm_assets.variants.leakage import audit_splits, measure_overlap
+from glm_assets.variants.leakage import audit_splits, measure_leakage
 from glm_assets.variants.variants import build_variants
 from glm_assets.variants.windows import build_variant_windows
 
@@ -136,6 +136,6 @@ def test_faithful_splits_leak_and_locus_splits_do_not(records, fasta):
     for rule in ("faithful", "locus"):
         windows, _ = build_variant_windows(variants, contig, "NC_000013.11", recipe, SplitRule(rule))
         assert set(windows["split"]) == {"train", "val", "test"}
-        shares[rule] = audit_splits(measure_overlap(windows))["overlapping_share"].to_list()
+        shares[rule] = audit_splits(measure_leakage(windows))["overlapping_share"].to_list()
     assert min(shares["faithful"]) > 0.99
     assert shares["locus"] == [0.0] * 4

@@ -3,12 +3,14 @@
 import dagster as dg
 
 from glm_assets.defs.assets.sources import OWNERS
-from glm_assets.defs.checks import head_check, head_result
+from glm_assets.defs.checks import head_checks, head_results
 from glm_assets.defs.metadata import materialized
 from glm_assets.defs.steps import begin_step
 from glm_assets.defs.tags import gpu_work
+from glm_assets.heads.recipes import recipe_name
+from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.heads import make_head
-from glm_assets.lineage.study import CODE_VERSIONS, Study
+from glm_assets.lineage.study import Study
 from glm_assets.tracking import Tracker
 
 _DESCRIPTIONS = {
@@ -24,6 +26,8 @@ class HeadConfig(dg.Config):
 
     allow_partial: bool = False
     """Train on the chromosomes that are there, instead of failing for those that are not."""
+    recipe: str | None = None
+    """Train by another recipe than the profile's (`open` or `faithful`); head and teachers lie beside the profile's."""
 
 
 def head_asset(name: str, teacher: str | None) -> dg.AssetsDefinition:
@@ -37,13 +41,14 @@ def head_asset(name: str, teacher: str | None) -> dg.AssetsDefinition:
     @dg.asset(
         name=name,
         group_name="heads",
-        deps=["variant_embeddings", *([teacher] if teacher else [])],
+        deps=["variant_embeddings", "mutation_ladders", "split_audit", *([teacher] if teacher else [])],
         kinds={"pytorch", "mlflow"},
         owners=OWNERS,
         code_version=CODE_VERSIONS[name],
         description=f"{_DESCRIPTIONS[name]}\n\nTrained on the embeddings of all expected chromosomes, chosen on "
-        "the validation split, souped greedily, and tracked in MLflow.",
-        check_specs=[head_check(name)],
+        "the validation split (recipe open: epochs and soups on different halves of it), souped greedily, and "
+        "tracked in MLflow.",
+        check_specs=head_checks(name),
         **gpu_work(),
     )
     def head(
@@ -53,6 +58,7 @@ def head_asset(name: str, teacher: str | None) -> dg.AssetsDefinition:
         tracker: dg.ResourceParam[Tracker],
     ) -> dg.MaterializeResult:
         begin_step(study)
+        recipe = recipe_name(config.recipe) if config.recipe else None
         manifest = make_head(
             study,
             name,
@@ -60,9 +66,11 @@ def head_asset(name: str, teacher: str | None) -> dg.AssetsDefinition:
             context.log.info,
             dagster_run_id=context.run.run_id,
             allow_partial=config.allow_partial,
+            recipe=recipe,
         )
         links = {"mlflow": manifest.facts["mlflow_url"]} if manifest.facts.get("mlflow_url") else {}
-        return materialized(manifest, study.head_folder(name), checks=[head_result(manifest)], links=links)
+        folder = study.head_folder(name, recipe)
+        return materialized(manifest, folder, checks=head_results(manifest), links=links)
 
     return head
 

@@ -6,8 +6,9 @@ from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.steps import begin_step
 from glm_assets.defs.tags import gpu_work
+from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.layer_comparison import make_layer_comparison
-from glm_assets.lineage.study import CODE_VERSIONS, Study
+from glm_assets.lineage.study import Study
 from glm_assets.storage.schemas import LAYER_COMPARISON
 
 

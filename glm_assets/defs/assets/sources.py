@@ -5,8 +5,9 @@ import dagster as dg
 from glm_assets.defs.checks import chromosome_check, chromosome_result
 from glm_assets.defs.metadata import materialized
 from glm_assets.defs.steps import begin_step
+from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
-from glm_assets.lineage.study import CODE_VERSIONS, Study
+from glm_assets.lineage.study import Study
 
 OWNERS = ["team:genomics"]
 

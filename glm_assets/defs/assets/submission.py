@@ -15,10 +15,12 @@ from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.pipes import local_pipes_workers
 from glm_assets.defs.steps import begin_step
 from glm_assets.defs.tags import gpu_work
+from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.embeddings import make_test_embeddings
-from glm_assets.lineage.study import CODE_VERSIONS, Study
+from glm_assets.lineage.study import SUBMITTED_HEAD, Study
 from glm_assets.lineage.submission import make_submission, make_test_sequences
 from glm_assets.storage.schemas import TEST_EMBEDDINGS, TEST_SEQUENCES
+from glm_assets.tracking import Tracker
 
 
 @dg.asset(
@@ -55,6 +57,13 @@ def test_embeddings(context: dg.AssetExecutionContext, study: dg.ResourceParam[S
     return materialized(manifest, study.test_embeddings().folder, checks=[test_vector_result(manifest)])
 
 
+class SubmissionConfig(dg.Config):
+    """Launch-time choices of the submission."""
+
+    head: str = SUBMITTED_HEAD
+    """This data root's (`head_v3`), a registered one (`head_v3@champion`, `head_v3/4`), or the path of a file."""
+
+
 @dg.asset(
     group_name="submission",
     deps=[test_embeddings, "head_v3"],
@@ -63,8 +72,10 @@ def test_embeddings(context: dg.AssetExecutionContext, study: dg.ResourceParam[S
     code_version=CODE_VERSIONS["submission"],
     check_specs=submission_checks(),
 )
-def submission(study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
+def submission(
+    config: SubmissionConfig, study: dg.ResourceParam[Study], tracker: dg.ResourceParam[Tracker]
+) -> dg.MaterializeResult:
     """`ID, emb_0000 .. emb_NNNN`: the head's unit-norm vector of every test sequence, in the CSV's order."""
     begin_step(study)
-    manifest = make_submission(study)
-    return materialized(manifest, study.submission().folder, checks=submission_results(study))
+    manifest = make_submission(study, tracker.registry, head=config.head)
+    return materialized(manifest, study.submission_csv.parent, checks=submission_results(study))

@@ -4,8 +4,8 @@ import dagster as dg
 
 from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.checks import (
-    audit_check,
-    audit_result,
+    audit_checks,
+    audit_results,
     variant_checks,
     variant_results,
     window_checks,
@@ -14,7 +14,8 @@ from glm_assets.defs.checks import (
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.partitions import chromosomes
 from glm_assets.defs.steps import begin_step
-from glm_assets.lineage.study import CODE_VERSIONS, Study
+from glm_assets.lineage.catalogue import CODE_VERSIONS
+from glm_assets.lineage.study import Study
 from glm_assets.lineage.variants import make_clinvar_variants, make_split_audit, make_variant_windows
 from glm_assets.storage.schemas import CLINVAR_VARIANTS, SPLIT_AUDIT, VARIANT_WINDOWS
 
@@ -67,11 +68,14 @@ def variant_windows(context: dg.AssetExecutionContext, study: dg.ResourceParam[S
     owners=OWNERS,
     code_version=CODE_VERSIONS["split_audit"],
     metadata=table_metadata(SPLIT_AUDIT),
-    check_specs=[audit_check()],
+    check_specs=audit_checks(),
 )
 def split_audit(study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
-    """How much of the held-out windows lies in windows of train, over all chromosomes: the leakage of the split."""
+    """What held-out rows share with train over all chromosomes (bases, genes, windows): the leakage of the split.
+
+    Also how much of the contest's test sequences lies in windows of train, wherever it lies in them.
+    """
     begin_step(study)
     manifest = make_split_audit(study)
     study.refresh_warehouse()
-    return materialized(manifest, study.split_audit().folder, checks=[audit_result(study, manifest)])
+    return materialized(manifest, study.split_audit().folder, checks=audit_results(study, manifest))

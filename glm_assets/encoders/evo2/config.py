@@ -13,7 +13,7 @@ import yaml
 
 from glm_assets.encoders.base import EncoderSpec
 from glm_assets.encoders.device import CPU
-from glm_assets.encoders.evo2.plan import TWO_FORWARDS, pair_method
+from glm_assets.encoders.evo2.plan import LOGITS, TWO_FORWARDS, pair_method
 from glm_assets.encoders.pooling import Pooling
 from glm_assets.errors import EncoderError
 
@@ -94,7 +94,7 @@ def evo2_spec(
     Args:
         name: A key of `EVO2_MODELS`.
         revision: SHA-256 of the weights file.
-        layer: `blocks.N` or a submodule of it.
+        layer: `blocks.N` or a submodule of it; or `logits`, which goes with the pooling `log_likelihood`.
         pooling: As `Pooling.parse` reads it.
         device: `cpu` or `cuda:N`.
         precision: `bfloat16`, `float32_residual` (products in bfloat16, added up in float32), `bfloat16x2` (besides,
@@ -110,6 +110,11 @@ def evo2_spec(
     """
     config = model_config(name)
     pooled = Pooling.parse(pooling)
+    if (layer == LOGITS) != (pooled.kind == "log_likelihood"):
+        raise EncoderError(
+            f"layer {layer!r} does not go with pooling {pooling!r}",
+            expected=f"{LOGITS} with log_likelihood, a block or a submodule of it with every other pooling",
+        )
     on_gpu = device != CPU
     needs_fp8 = EVO2_MODELS[name].needs_fp8
     use_fp8 = needs_fp8 or (fp8 and on_gpu)
@@ -161,9 +166,13 @@ def model_config(name: str) -> dict[str, Any]:
 def blocks_needed(layer: str, config: Mapping[str, Any]) -> int:
     """How many blocks run until the layer's output is there; the model is built no deeper (early exit).
 
+    All of them for `logits`.
+
     Raises:
         EncoderError: The layer is not inside one of the model's blocks.
     """
+    if layer == LOGITS:
+        return config["num_layers"]
     match = _LAYER.fullmatch(layer)
     if match is None or int(match[1]) >= config["num_layers"]:
         raise EncoderError(
@@ -176,6 +185,8 @@ def blocks_needed(layer: str, config: Mapping[str, Any]) -> int:
 def layer_width(layer: str, config: Mapping[str, Any]) -> int:
     """Length of the vectors that a layer puts out at each position."""
     blocks_needed(layer, config)
+    if layer == LOGITS:
+        return config["vocab_size"]
     submodule = layer.split(".", 2)[2] if layer.count(".") > 1 else ""
     factor, key = _WIDTHS.get(submodule, (1, "hidden_size"))
     return factor * config[key]

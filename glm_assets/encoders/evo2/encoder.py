@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,17 @@ from glm_assets.encoders.evo2.blocks import Arithmetic
 from glm_assets.encoders.evo2.config import BFLOAT16_SPLIT, FLOAT32_RESIDUAL, layer_width, model_config
 from glm_assets.encoders.evo2.downstream import embed_downstream_batch
 from glm_assets.encoders.evo2.hook import LayerHook, pool_pair_outputs
+from glm_assets.encoders.evo2.likelihood import (
+    likelihoods_of_outputs,
+    likelihoods_of_pair_outputs,
+    pair_likelihoods,
+    window_likelihoods,
+)
 from glm_assets.encoders.evo2.model import load_model
 from glm_assets.encoders.evo2.pairs import embed_pair_batch, embed_window_batch
 from glm_assets.encoders.evo2.plan import (
     DOWNSTREAM_ONLY,
+    LOGITS,
     TWO_FORWARDS,
     PairBatch,
     is_paired_layer,
@@ -41,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 class Evo2Encoder(Encoder):
-    """An Evo2 model, hooked at one layer.
+    """An Evo2 model, hooked at one layer, or whole for the likelihood of windows.
 
     Args:
         spec: From `evo2_spec`.
@@ -73,7 +81,9 @@ class Evo2Encoder(Encoder):
         self._arithmetic = Arithmetic(wide_stream=split or spec.dtype == FLOAT32_RESIDUAL, split=split)
         self._model = load_model(spec, weights, device)
         config = model_config(spec.name)
-        self._hook = LayerHook(self._model, spec, layer_width(spec.layer, config))
+        self._gives_likelihoods = spec.layer == LOGITS
+        hooked = f"blocks.{config['num_layers'] - 1}" if self._gives_likelihoods else spec.layer
+        self._hook = LayerHook(self._model, replace(spec, layer=hooked), layer_width(hooked, config))
         self._counter = FlopTally(spec, config)
 
     def embed_batch(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -91,7 +101,7 @@ class Evo2Encoder(Encoder):
         if self._pooling.needs_variant:
             raise EncoderError(
                 f"pooling {self._pooling.name} has no meaning for a single sequence",
-                expected="mean, mean_bf16 or covariance:WIDTH",
+                expected="mean, mean_bf16, covariance:WIDTH or log_likelihood",
                 fix="set encoder.sequence_pooling",
             )
         with out_of_memory_suppressed():
@@ -193,6 +203,8 @@ class Evo2Encoder(Encoder):
         with torch.inference_mode():
             if method == TWO_FORWARDS:
                 pairs = [self._two_forwards(batch)]
+            elif self._gives_likelihoods:
+                pairs = [pair_likelihoods(self._model, batch, self._arithmetic)]
             else:
                 embed = embed_downstream_batch if method == DOWNSTREAM_ONLY else embed_pair_batch
                 pairs = embed(self._model, layers, batch, self._pooling, self._arithmetic)
@@ -205,6 +217,8 @@ class Evo2Encoder(Encoder):
 
     def _two_forwards(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         ref, var = (self._hook.outputs(windows, self._device) for windows in (batch.ref, batch.var))
+        if self._gives_likelihoods:
+            return likelihoods_of_pair_outputs(self._model, ref, var, batch)
         return pool_pair_outputs(self._pooling, ref, var, batch)
 
     def _halve(self, count: int, tokens: int, what: str) -> int:
@@ -234,14 +248,24 @@ class Evo2Encoder(Encoder):
         return count // 2
 
     def _forward(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Run the blocks; the final norm and the unembedding are not needed and not run."""
+        """Run the blocks; the final norm and the unembedding only for likelihoods."""
         import torch
 
         with torch.inference_mode():
-            if self.spec.extras["pairs"] == TWO_FORWARDS:
-                pooled = pool_outputs(self._pooling, self._hook.outputs(windows, self._device))
-            else:
-                layers = [self.spec.layer]
-                (pooled,) = embed_window_batch(self._model, layers, windows, self._pooling, self._arithmetic)
+            two_forwards = self.spec.extras["pairs"] == TWO_FORWARDS
+            pooled = self._pooled_outputs(windows) if two_forwards else self._pooled(windows)
             self.flops += self._counter.windows(*windows.shape)
             return pooled.cpu().numpy()
+
+    def _pooled(self, windows: NDArray[np.uint8]) -> Tensor:
+        if self._gives_likelihoods:
+            return window_likelihoods(self._model, windows, self._arithmetic)
+        layers = [self.spec.layer]
+        (pooled,) = embed_window_batch(self._model, layers, windows, self._pooling, self._arithmetic)
+        return pooled
+
+    def _pooled_outputs(self, windows: NDArray[np.uint8]) -> Tensor:
+        outputs = self._hook.outputs(windows, self._device)
+        if self._gives_likelihoods:
+            return likelihoods_of_outputs(self._model, outputs, windows)
+        return pool_outputs(self._pooling, outputs)

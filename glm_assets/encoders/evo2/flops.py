@@ -20,11 +20,13 @@ class Evo2Flops:
         config: As `config.model_config` gives it.
         blocks: How many of its blocks run.
         last_projection: Whether the last block's MLP projects every token, and not only what is pooled of them.
+        unembeds: Whether every token's logits are computed.
     """
 
     config: Mapping[str, Any]
     blocks: int
     last_projection: bool = True
+    unembeds: bool = False
 
     @property
     def unembedding(self) -> float:
@@ -36,7 +38,8 @@ class Evo2Flops:
         """Of one token in all layers that work on one token at a time."""
         hidden, inner = self.config["hidden_size"], self.config["inner_mlp_size"]
         unneeded = 0.0 if self.last_projection else 2.0 * hidden * inner
-        return self.blocks * (8.0 * hidden**2 + 6.0 * hidden * inner) - unneeded
+        logits = self.unembedding if self.unembeds else 0.0
+        return self.blocks * (8.0 * hidden**2 + 6.0 * hidden * inner) - unneeded + logits
 
     def mixers(self, length: int) -> float:
         """Of one whole window of `length` tokens in the sequence mixers."""

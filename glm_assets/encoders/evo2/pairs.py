@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """Places of a batch's tokens in the long row of distinct ones, and back.
 
     Attributes:
@@ -36,7 +36,8 @@ class _Layout:
     own: Tensor
 
     @classmethod
-    def of(cls, batch: PairBatch, device: Any) -> _Layout:
+    def of(cls, batch: PairBatch, device: Any) -> Layout:
+        """Reference windows, and variants that share their prefix with them."""
         import torch
 
         size, length = batch.ref.size, batch.length
@@ -49,16 +50,16 @@ class _Layout:
         return cls(*(torch.from_numpy(place).to(device) for place in places))
 
     @classmethod
-    def of_windows(cls, windows: NDArray[np.uint8], device: Any) -> _Layout:
+    def of_windows(cls, windows: NDArray[np.uint8], device: Any) -> Layout:
         """Windows that share nothing."""
         import torch
 
         own = torch.arange(windows.size, device=device)
         return cls(own.reshape(windows.shape), own)
 
-    def to(self, device: Any) -> _Layout:
+    def to(self, device: Any) -> Layout:
         """The same on another device; a model may be spread over several."""
-        return _Layout(self.source.to(device), self.own.to(device))
+        return Layout(self.source.to(device), self.own.to(device))
 
     def windows(self, row: Tensor) -> Tensor:
         """Whole windows (R + V, L, d) of a row (1, N, d)."""
@@ -88,7 +89,7 @@ def embed_pair_batch(
         difference is pooled as such, so that the prefix adds exactly nothing to it.
     """
     device = model.embedding_layer.weight.device
-    layout = _Layout.of(batch, device)
+    layout = Layout.of(batch, device)
     tokens = np.concatenate([batch.ref, batch.var])
     found = {}
     for layer, parts, reduction in _forward(model, layers, tokens, layout, pooling, arithmetic):
@@ -111,7 +112,7 @@ def embed_window_batch(
     Returns:
         (b, dimension) float32 for each layer.
     """
-    layout = _Layout.of_windows(windows, model.embedding_layer.weight.device)
+    layout = Layout.of_windows(windows, model.embedding_layer.weight.device)
     found = {}
     for layer, parts, reduction in _forward(model, layers, windows, layout, pooling, arithmetic):
         split = [part[0].unflatten(0, windows.shape) for part in parts]
@@ -119,15 +120,21 @@ def embed_window_batch(
     return [found[layer] for layer in layers]
 
 
-def _forward(
-    model: Any,
-    layers: Sequence[str],
-    windows: NDArray[np.uint8],
-    layout: _Layout,
-    pooling: Pooling,
-    arithmetic: Arithmetic,
-) -> Iterator[tuple[str, list[Tensor], Reduction]]:
-    """Run the blocks over the row of distinct tokens; yield each wanted layer's activations and how to pool them."""
+def run_blocks(
+    model: Any, windows: NDArray[np.uint8], layout: Layout, arithmetic: Arithmetic
+) -> Iterator[tuple[int, Any, Tensor, Tensor]]:
+    """Run the blocks over the row of distinct tokens. Call it in inference mode.
+
+    Args:
+        model: A vtx `StripedHyena`.
+        windows: (R + V, L) ASCII, references first.
+        layout: Of these windows.
+        arithmetic: In which types.
+
+    Yields:
+        For each block its number, itself, the input of its MLP's last projection (1, N, w), and the stream
+        (1, N, d) to which that projection adds. The last block's projection is left to the caller.
+    """
     import torch
 
     tokens = torch.from_numpy(windows.astype(np.int64)).to(layout.own.device)
@@ -137,13 +144,26 @@ def _forward(
         layout = layout.to(row.device)
         row = _mix(block, row, layout, arithmetic)
         inner = arithmetic.gated(block, row)
-        for layer, parts, weights in row_outputs(layers, index, block, inner, row):
-            yield layer, parts, Reduction(pooling, weights, row.shape[-1])
+        yield index, block, inner, row
         if index < len(model.blocks) - 1:
             row = arithmetic.multiply(block.mlp.l3, inner) + row
 
 
-def _mix(block: Any, row: Tensor, layout: _Layout, arithmetic: Arithmetic) -> Tensor:
+def _forward(
+    model: Any,
+    layers: Sequence[str],
+    windows: NDArray[np.uint8],
+    layout: Layout,
+    pooling: Pooling,
+    arithmetic: Arithmetic,
+) -> Iterator[tuple[str, list[Tensor], Reduction]]:
+    """Each wanted layer's activations and how to pool them."""
+    for index, block, inner, row in run_blocks(model, windows, layout, arithmetic):
+        for layer, parts, weights in row_outputs(layers, index, block, inner, row):
+            yield layer, parts, Reduction(pooling, weights, row.shape[-1])
+
+
+def _mix(block: Any, row: Tensor, layout: Layout, arithmetic: Arithmetic) -> Tensor:
     """Add what the block's sequence mixer puts out; its projections are computed for distinct tokens only."""
     hidden = block.pre_norm(row)
     if hasattr(block, "inner_mha_cls"):

@@ -15,6 +15,8 @@ SHARED_PREFIX = "shared_prefix"
 DOWNSTREAM_ONLY = "downstream_only"
 TWO_FORWARDS = "two_forwards"
 
+LOGITS = "logits"  # the model's own output: every block, the final norm and the unembedding
+
 # A block or its MLP: what is pooled follows from activations before the MLP's last, bias-free projection.
 _PAIRED_LAYER = re.compile(r"blocks\.(0|[1-9]\d*)(\.mlp(\.l3)?)?")
 
@@ -28,7 +30,7 @@ def pair_method(layer: str, pooling: Pooling, *, cast_all_bf16: bool, fp8: bool)
     """How pairs are computed at a layer.
 
     Args:
-        layer: Path of the hooked submodule.
+        layer: Path of the hooked submodule, or `LOGITS`.
         pooling: Over which positions.
         cast_all_bf16: Whether the original pipeline's casts are reproduced, which needs its two forwards too.
         fp8: Whether projections run in FP8, whose scale depends on what shares a batch.
@@ -37,7 +39,7 @@ def pair_method(layer: str, pooling: Pooling, *, cast_all_bf16: bool, fp8: bool)
         `DOWNSTREAM_ONLY` where a bounded number of positions from the variant on is all that is wanted,
         `SHARED_PREFIX` where the paired forward gives the vector, else `TWO_FORWARDS`.
     """
-    if pooling.kind == "mean_bf16" or cast_all_bf16 or fp8 or not is_paired_layer(layer):
+    if pooling.kind == "mean_bf16" or cast_all_bf16 or fp8 or not (is_paired_layer(layer) or layer == LOGITS):
         return TWO_FORWARDS
     return DOWNSTREAM_ONLY if pooling.kind == "downstream" and pooling.width else SHARED_PREFIX
 

@@ -9,7 +9,7 @@ from typing import Any
 from glm_assets.encoders.base import EncoderSpec, Flops
 from glm_assets.encoders.evo2.config import blocks_needed
 from glm_assets.encoders.evo2.flops import Evo2Flops
-from glm_assets.encoders.evo2.plan import DOWNSTREAM_ONLY, TWO_FORWARDS, PairBatch
+from glm_assets.encoders.evo2.plan import DOWNSTREAM_ONLY, LOGITS, TWO_FORWARDS, PairBatch
 
 
 class FlopTally:
@@ -23,10 +23,11 @@ class FlopTally:
     """
 
     def __init__(self, spec: EncoderSpec, config: Mapping[str, Any]) -> None:
-        self._full = Evo2Flops(config, config["num_layers"])
-        self._early = Evo2Flops(config, blocks_needed(spec.layer, config))
+        whole = spec.layer == LOGITS
+        self._full = Evo2Flops(config, config["num_layers"], unembeds=True)
+        self._early = Evo2Flops(config, blocks_needed(spec.layer, config), unembeds=whole)
         self._method = spec.extras["pairs"]
-        self._ours = replace(self._early, last_projection=self._method == TWO_FORWARDS)
+        self._ours = replace(self._early, last_projection=whole or self._method == TWO_FORWARDS)
 
     def windows(self, count: int, length: int) -> Flops:
         """Of single windows, where leaving early is all that can be saved."""
@@ -58,5 +59,4 @@ class FlopTally:
         return variants * width, variants * self._ours.downstream_mixers(width, batch.length)
 
     def _window(self, flops: Evo2Flops, length: int) -> float:
-        unembedding = flops.unembedding if flops is self._full else 0.0
-        return length * (flops.token + unembedding) + flops.mixers(length)
+        return length * flops.token + flops.mixers(length)

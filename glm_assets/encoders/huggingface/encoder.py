@@ -95,6 +95,13 @@ def hf_spec(
     folder = hf_folder(name)
     model_weights(folder)
     config = read_json(folder / CONFIG)
+    if pooling == "log_likelihood":
+        raise EncoderError(
+            f"encoder {name} gives no log-likelihoods: a masked model predicts tokens from both sides, and such "
+            "predictions do not multiply to a window's probability; of causal models only Evo2's are offered",
+            expected="one of Evo2's models",
+            fix="leave variant_likelihoods out, or set encoder.name to evo2_7b",
+        )
     _layer_index(layer, int(_value(config, "num_hidden_layers", folder)))
     if pooling != "mean":
         raise EncoderError(

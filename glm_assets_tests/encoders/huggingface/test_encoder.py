@@ -182,6 +182,13 @@ def test_an_unknown_layer_is_refused_by_name(folder, layer):
         spec_of(folder, layer)
 
 
+def test_log_likelihoods_are_refused_with_the_reason(folder):
+    with pytest.raises(
+        EncoderError, match=r"gives no log-likelihoods: a masked model predicts .* from both sides"
+    ):
+        spec_of(folder, layer="logits", pooling="log_likelihood")
+
+
 @pytest.mark.parametrize("pooling", ["mean_bf16", "downstream", "centre:8", "covariance:4"])
 def test_poolings_over_bases_are_refused_with_the_reason(folder, pooling):
     with pytest.raises(EncoderError, match=rf"{pooling}'.*tokens are not single bases.*Expected: mean"):

@@ -1,0 +1,150 @@
+"""What all products of a study share: the data root they lie in, their code versions, and whether they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from glm_assets.errors import MissingUpstreamError
+from glm_assets.profiles.profile import Profile
+from glm_assets.settings import Settings
+from glm_assets.sources.location import public_url
+from glm_assets.storage.data_root import claim_data_root
+from glm_assets.storage.embeddings import EmbeddingStore
+from glm_assets.storage.products import Manifest, Product
+from glm_assets.storage.schemas import PUBLISHED
+from glm_assets.storage.tables import table_folder
+from glm_assets.storage.warehouse import WAREHOUSE, refresh_warehouse
+
+# Raised by hand when the meaning of a product's code changes; Dagster shows them too.
+CODE_VERSIONS = {
+    "clinvar_release": "1",
+    "reference_genome": "1",
+    "glm_checkpoint": "1",
+    "clinvar_variants": "2",
+    "variant_windows": "2",
+    "split_audit": "2",
+    "variant_embeddings": "2",
+    "layer_comparison": "1",
+    "head_v0": "2",
+    "head_v1": "2",
+    "head_v2": "2",
+    "head_v3": "2",
+    "test_sequences": "1",
+    "test_embeddings": "1",
+    "submission": "1",
+    "mutation_ladders": "1",
+    "variant_likelihoods": "1",
+    "covariance_embeddings": "1",
+    "linear_probe": "1",
+    "covariance_probe": "1",
+    "head_search": "1",
+    "head_comparison": "1",
+    "submission_score": "1",
+    "scored_variants": "1",
+}
+
+
+class Catalogue:
+    """A data root with products of one profile.
+
+    Args:
+        settings: Where the root is and what runs in it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.root = settings.root
+        self.tables = self.root / "tables"
+        self.warehouse = self.root / WAREHOUSE
+
+    @property
+    def profile(self) -> Profile:
+        """The profile with the environment's overrides."""
+        return self.settings.run_profile
+
+    @property
+    def store_place(self) -> Path | str:
+        """Folder or URL of the store of vectors."""
+        return self.settings.embeddings_url or self.root / "embeddings"
+
+    def store(self, dtype: str | None = None) -> EmbeddingStore:
+        """Open the content-addressed store of vectors.
+
+        Args:
+            dtype: Type of what is appended; the profile's by default.
+        """
+        dtype = dtype or self.profile.encoder.store_dtype
+        return EmbeddingStore(self.store_place, dtype, cache=self.settings.local_dir)
+
+    def claim(self) -> None:
+        """Check that the data root belongs to this profile, source and window recipe."""
+        identity = {"profile": self.profile.name, "windows": self.profile.windows.as_dict(), **self._source}
+        claim_data_root(self.root, identity)
+
+    def refresh_warehouse(self) -> list[str]:
+        """Bring the views of `warehouse.duckdb` up to date; returns their names."""
+        return refresh_warehouse(self.tables, self.warehouse, PUBLISHED)
+
+    @property
+    def _source(self) -> dict[str, str]:
+        return {"source": public_url(self.profile.ncbi_url)}
+
+    def require(self, product: Product) -> Manifest:
+        """The manifest of an up-to-date product.
+
+        Raises:
+            MissingUpstreamError: It is absent, damaged or stale.
+        """
+        if manifest := product.current():
+            return manifest
+        where = f" of chromosome {product.partition}" if product.partition else ""
+        option = f" --partition {product.partition}" if product.partition else ""
+        raise MissingUpstreamError(
+            f"{product.asset}{where} is absent or out of date",
+            expected=f"a finished product in {product.folder}",
+            fix=f"dagster asset materialize -m glm_assets.definitions --select {product.asset}{option}",
+        )
+
+    def every_chromosome(
+        self, product: Callable[[str], Product], *, allow_partial: bool = False
+    ) -> dict[str, Manifest]:
+        """Manifests of a partitioned product over the expected chromosomes, in order.
+
+        Raises:
+            MissingUpstreamError: Listing the chromosomes that are absent or stale.
+        """
+        found: dict[str, Manifest] = {}
+        missing: dict[str, MissingUpstreamError] = {}
+        for chrom in self.profile.chromosomes:
+            try:
+                found[chrom] = self.require(product(chrom))
+            except MissingUpstreamError as error:
+                missing[chrom] = error
+        if missing and not (allow_partial and found):
+            name = product.__name__
+            first = next(iter(missing.values()))
+            raise MissingUpstreamError(
+                f"{name} is absent or out of date for chromosome {', '.join(missing)} ({first.problem})",
+                expected=f"up-to-date partitions {', '.join(self.profile.chromosomes)}",
+                fix=f"materialise {name} for each of them, narrow GLM_CHROMOSOMES, or set allow_partial: true",
+            )
+        return found
+
+    def product(
+        self,
+        asset: str,
+        folder: Path,
+        inputs: Mapping[str, str],
+        recipe: Mapping[str, Any],
+        chrom: str | None = None,
+    ) -> Product:
+        """A product of this study; builders define through it what only they make."""
+        return Product(asset, folder, inputs, recipe, CODE_VERSIONS[asset], chrom)
+
+    def table(
+        self, asset: str, inputs: Mapping[str, str], recipe: Mapping[str, Any], chrom: str | None = None
+    ) -> Product:
+        """A product of this study that is a table."""
+        return self.product(asset, table_folder(self.tables, asset, chrom), inputs, recipe, chrom)

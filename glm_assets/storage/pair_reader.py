@@ -1,0 +1,56 @@
+"""Reading some of many stored pairs at a time, without looking their keys up again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class PairReader:
+    """Pairs whose places in the store are known. Threads may read at once.
+
+    Args:
+        shards: Vectors of each shard (rows, 2, dimension), mapped from their files.
+        shard: Shard of each pair (n,).
+        row: Row of each pair in its shard (n,).
+        dimension: Of the vectors.
+    """
+
+    def __init__(
+        self,
+        shards: Sequence[NDArray[np.floating]],
+        shard: NDArray[np.int32],
+        row: NDArray[np.int64],
+        dimension: int,
+    ) -> None:
+        self._shards = shards
+        self._shard = shard
+        self._row = row
+        self.dimension = dimension
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def read_into(self, out: NDArray[np.floating], at: NDArray[np.int64]) -> None:
+        """Read pairs into an array.
+
+        Args:
+            out: Receives reference vectors and differences (m, 2, dimension), in its own type.
+            at: Which pairs (m,), by their place among the keys.
+        """
+        order = np.lexsort((self._row[at], self._shard[at]))  # a shard at a time, and forwards
+        shard, row = self._shard[at][order], self._row[at][order]
+        ends = np.flatnonzero(np.diff(shard, append=-1)) + 1
+        for start, end in zip([0, *ends[:-1]], ends, strict=False):
+            vectors = self._shards[shard[start]]
+            rows, places = row[start:end], order[start:end]
+            if _consecutive(rows) and _consecutive(places):
+                out[places[0] : places[-1] + 1] = vectors[rows[0] : rows[-1] + 1]
+            else:
+                out[places] = vectors[rows]
+
+
+def _consecutive(numbers: NDArray[np.int64]) -> bool:
+    return bool((np.diff(numbers) == 1).all())
