@@ -201,7 +201,7 @@ def measure_loader(count: int, batch: int, dimension: int, device: torch.device,
     def ours(splits: list[PairSource] | None = None) -> int:
         train, val = splits or our_splits()
         taken = chain(
-            train.batches(shuffled(len(train.pairs), batch)), val.batches(in_order(len(val.pairs), batch))
+            train.stream(shuffled(len(train.pairs), batch)), val.stream(in_order(len(val.pairs), batch))
         )
         return sum(len(part.ref) for part in taken)
 

@@ -46,8 +46,17 @@ class Pairs(Protocol):
         """How many there are."""
         ...
 
-    def read(self, at: NDArray[np.int64]) -> NDArray[np.floating]:
-        """Reference vectors and differences variant - reference (m, 2, dim) of the pairs with these numbers (m,)."""
+    def read_into(self, out: NDArray[np.floating], at: NDArray[np.int64]) -> None:
+        """Read pairs.
+
+        Args:
+            out: Receives reference vectors and differences variant - reference (m, 2, dim), of the type `dtype`.
+            at: Which (m,).
+        """
+        ...
+
+    def expect_use(self) -> None:
+        """Say that all vectors will be read soon and again, and that memory has room for them."""
         ...
 
     def digest(self) -> str:
@@ -93,11 +102,12 @@ class PairSet:
         """See `Pairs`."""
         return self.ref.dtype
 
-    def read(self, at: NDArray[np.int64]) -> NDArray[np.floating]:
+    def read_into(self, out: NDArray[np.floating], at: NDArray[np.int64]) -> None:
         """See `Pairs`."""
-        out = np.empty((len(at), 2, self.dim), self.dtype)
         out[:, 0], out[:, 1] = self.ref[at], self.delta[at]
-        return out
+
+    def expect_use(self) -> None:
+        """Nothing: they are in memory."""
 
     def digest(self) -> str:
         """See `Pairs`: of all arrays, their types and shapes."""
@@ -136,17 +146,26 @@ class StoredPairs:
         """See `Pairs`."""
         return self.vectors.dimension
 
-    def read(self, at: NDArray[np.int64]) -> NDArray[np.floating]:
+    def read_into(self, out: NDArray[np.floating], at: NDArray[np.int64]) -> None:
         """See `Pairs`."""
-        out = np.empty((len(at), 2, self.dim), self.dtype)
         self.vectors.read_into(out, at)
-        return out
+
+    def expect_use(self) -> None:
+        """See `Pairs`: the kernel reads the files ahead, in order, and keeps them."""
+        self.vectors.read_ahead()
 
     def digest(self) -> str:
         """See `Pairs`: a key is a digest of all that makes its vectors, so these are not read."""
         keys = np.frombuffer("".join(self.keys.to_list()).encode("ascii"), np.uint8)
         known = {"label": self.label, "var_len": self.var_len, "group": self.group}
         return _digest({"keys": keys, **known, "dtype": np.empty(0, self.dtype)})
+
+
+def read_pairs(pairs: Pairs, at: NDArray[np.int64]) -> NDArray[np.floating]:
+    """Reference vectors and differences variant - reference (m, 2, dim) of the pairs with the numbers `at` (m,)."""
+    out = np.empty((len(at), 2, pairs.dim), pairs.dtype)
+    pairs.read_into(out, at)
+    return out
 
 
 def _require_one_length(lengths: dict[str, int]) -> None:

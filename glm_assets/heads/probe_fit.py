@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glm_assets.errors import TrainingError
 from glm_assets.heads.data import HeadData
-from glm_assets.heads.pairs import Pairs
+from glm_assets.heads.pairs import Pairs, read_pairs
 from glm_assets.heads.probes import Features, LinearProbe, features_of
 
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -165,7 +165,7 @@ def _features(features: Features, pairs: Pairs, rows: NDArray[np.int64] | None =
     rows = np.arange(len(pairs)) if rows is None else rows
     out = np.empty((len(rows), pairs.dim * (2 if features == "ref_delta" else 1)), np.float32)
     for start in range(0, len(rows), _BLOCK_ROWS):
-        block = pairs.read(rows[start : start + _BLOCK_ROWS])
+        block = read_pairs(pairs, rows[start : start + _BLOCK_ROWS])
         out[start : start + len(block)] = features_of(features, block[:, 0], block[:, 1])
     return out
 

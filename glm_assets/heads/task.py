@@ -79,11 +79,11 @@ class HeadTask:
     def batches(self, epoch: int) -> Iterator[PairBatch]:
         """The training pairs in random order, with the step's ladders; the last batch may be smaller."""
         orders = self._orders()
-        batches = self.train_pairs.batches(orders)
+        batches = self.train_pairs.stream(orders)
         if self._ladders is None or not self.recipe.phase(epoch).pcc:
             return batches
         steps = whole_groups(self._ladders.pairs.group, self.recipe.ladders, len(orders))
-        pairs_and_ladders = zip(batches, self._ladders.batches(steps), strict=True)
+        pairs_and_ladders = zip(batches, self._ladders.stream(steps), strict=True)
         return (replace(batch, ladders=ladders) for batch, ladders in pairs_and_ladders)
 
     def loss(self, batch: PairBatch, epoch: int) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,6 +51,14 @@ class PairReader:
                 out[places[0] : places[-1] + 1] = vectors[rows[0] : rows[-1] + 1]
             else:
                 out[places] = vectors[rows]
+
+
+    def read_ahead(self) -> None:
+        """Have the kernel read the shards' files into its cache, in order; it returns at once."""
+        for vectors in self._shards:
+            mapped = getattr(vectors, "_mmap", None)
+            if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED"):
+                mapped.madvise(mmap.MADV_WILLNEED)
 
 
 def _consecutive(numbers: NDArray[np.int64]) -> bool:

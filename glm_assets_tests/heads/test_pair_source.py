@@ -45,6 +45,21 @@ def test_batches_are_the_same_wherever_the_pairs_lie(tmp_path, dtype):
     assert (var.numpy() == ref.numpy() + rounded.delta[ORDERS[0]].astype(np.float32)).all()
 
 
+@pytest.mark.parametrize("place", ["memory", "store", "device"])
+def test_a_stream_has_the_same_batches_in_memory_that_it_uses_again(tmp_path, place):
+    pairs = stored(planted_data(), tmp_path, "float16").train
+    orders = [np.random.default_rng(seed).permutation(len(pairs))[: 40 - seed] for seed in range(12)]
+    source = PairSource(pairs, CPU, place=place)
+    kept = [tensors(batch) for batch in source.batches(orders)]
+    for _ in range(2):
+        homes = set()
+        for batch, known in zip(source.stream(orders), kept, strict=True):
+            time.sleep(0.002)  # the thread is as far ahead as it may be
+            homes.add(batch.ref.data_ptr())
+            assert all(torch.equal(mine, theirs) for mine, theirs in zip(tensors(batch), known, strict=True))
+        assert len(homes) == 1
+
+
 def test_pairs_stay_in_the_store_when_half_of_the_memory_is_too_small(tmp_path, monkeypatch):
     pairs = stored(planted_data(), tmp_path).train
     size = 2 * len(pairs) * pairs.dim * 4

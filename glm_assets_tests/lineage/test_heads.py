@@ -11,6 +11,7 @@ import pytest
 
 from glm_assets.defs.checks import head_results
 from glm_assets.heads.data import HeadData
+from glm_assets.heads.pairs import read_pairs
 from glm_assets.lineage import head_data
 from glm_assets.lineage.embeddings import make_variant_embeddings
 from glm_assets.lineage.head_data import read_head_data
@@ -97,7 +98,7 @@ def test_each_set_has_the_rows_of_its_split_and_no_locus_is_in_both_halves(study
     assert all(loci)
     assert loci[0].isdisjoint(loci[1])
     ref, delta = study.store().read(data.soup_val.keys)
-    read = data.soup_val.read(np.arange(len(data.soup_val)))
+    read = read_pairs(data.soup_val, np.arange(len(data.soup_val)))
     assert (read[:, 0] == ref).all()
     assert (read[:, 1] == delta).all()
 
