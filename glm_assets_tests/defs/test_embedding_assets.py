@@ -9,7 +9,7 @@ pytest.importorskip("vortex")
 
 from glm_assets.defs.assets.embeddings import covariance_embeddings, variant_likelihoods
 from glm_assets.defs.assets.ladders import mutation_ladders
-from glm_assets.defs.checks import ladder_results, pair_results
+from glm_assets.defs.checks.embeddings import ladder_results, pair_results
 from glm_assets.lineage.embeddings import make_covariance_embeddings
 from glm_assets.lineage.study import Study
 from glm_assets_tests.lineage.test_likelihoods import windowed

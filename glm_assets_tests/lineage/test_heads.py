@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from glm_assets.defs.checks import head_results
+from glm_assets.defs.checks.heads import head_results
 from glm_assets.heads.data import HeadData
 from glm_assets.heads.pairs import read_pairs
 from glm_assets.lineage import head_data

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from glm_assets.defs.assets.sources import OWNERS
-from glm_assets.defs.comparison_checks import comparison_checks, comparison_results
+from glm_assets.defs.checks.evaluation import comparison_checks, comparison_results
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.steps import begin_step
 from glm_assets.lineage.catalogue import CODE_VERSIONS

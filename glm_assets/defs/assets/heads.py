@@ -3,7 +3,7 @@
 import dagster as dg
 
 from glm_assets.defs.assets.sources import OWNERS
-from glm_assets.defs.checks import head_checks, head_results
+from glm_assets.defs.checks.heads import head_checks, head_results
 from glm_assets.defs.metadata import materialized
 from glm_assets.defs.steps import begin_step
 from glm_assets.defs.tags import gpu_work

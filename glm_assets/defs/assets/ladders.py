@@ -3,7 +3,7 @@
 import dagster as dg
 
 from glm_assets.defs.assets.sources import OWNERS
-from glm_assets.defs.checks import ladder_checks, ladder_results
+from glm_assets.defs.checks.embeddings import ladder_checks, ladder_results
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.pipes import local_pipes_workers
 from glm_assets.defs.steps import begin_step

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from glm_assets.defs.assets.sources import OWNERS
-from glm_assets.defs.judgement_checks import probe_check, probe_result
+from glm_assets.defs.checks.heads import probe_check, probe_result
 from glm_assets.defs.metadata import materialized
 from glm_assets.defs.steps import begin_step
 from glm_assets.lineage.catalogue import CODE_VERSIONS

@@ -3,9 +3,9 @@
 import dagster as dg
 
 from glm_assets.defs.assets.sources import OWNERS
+from glm_assets.defs.checks.evaluation import scoring_checks, scoring_results
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.pipes import local_pipes_workers
-from glm_assets.defs.scoring_checks import scoring_checks, scoring_results
 from glm_assets.defs.steps import begin_step
 from glm_assets.defs.tags import gpu_work
 from glm_assets.lineage.catalogue import CODE_VERSIONS

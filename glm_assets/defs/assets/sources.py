@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from glm_assets.defs.checks import chromosome_check, chromosome_result
+from glm_assets.defs.checks.sources import chromosome_check, chromosome_result
 from glm_assets.defs.metadata import materialized
 from glm_assets.defs.steps import begin_step
 from glm_assets.lineage.catalogue import CODE_VERSIONS

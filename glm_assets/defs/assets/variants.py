@@ -3,7 +3,7 @@
 import dagster as dg
 
 from glm_assets.defs.assets.sources import OWNERS
-from glm_assets.defs.checks import (
+from glm_assets.defs.checks.variants import (
     audit_checks,
     audit_results,
     variant_checks,
