@@ -200,9 +200,7 @@ def measure_loader(count: int, batch: int, dimension: int, device: torch.device,
 
     def ours(splits: list[PairSource] | None = None) -> int:
         train, val = splits or our_splits()
-        taken = chain(
-            train.stream(shuffled(len(train.pairs), batch)), val.stream(in_order(len(val.pairs), batch))
-        )
+        taken = chain(train.stream(shuffled(len(train.pairs), batch)), val.stream(in_order(len(val.pairs), batch)))
         return sum(len(part.ref) for part in taken)
 
     def their_splits() -> list[original.Archive]:

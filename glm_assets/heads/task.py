@@ -20,7 +20,7 @@ from glm_assets.heads.pair_source import PairBatch, PairSource
 from glm_assets.heads.pairs import Pairs
 from glm_assets.heads.recipes import HeadRecipe
 from glm_assets.heads.sampler import Rows, grouped, shuffled, whole_groups
-from glm_assets.heads.validation import ValidationSet, pair_distance
+from glm_assets.heads.validation import ValidationSet, in_one_pass
 
 
 class HeadTask:
@@ -89,16 +89,16 @@ class HeadTask:
     def loss(self, batch: PairBatch, epoch: int) -> dict[str, Tensor]:
         """The weighted terms of the epoch's phase, and their sum."""
         phase = self.recipe.phase(epoch)
-        ref, var = self.model(batch.ref), self.model(batch.var)
+        ladders = batch.ladders if phase.pcc else None
+        ref, var, *rungs = in_one_pass(self.model, *_vectors(batch), *(_vectors(ladders) if ladders else ()))
         d = losses.cosine_distance(ref, var)
         terms: dict[str, Tensor] = {}
         if phase.cdd:
             terms["cdd"] = phase.cdd * losses.cdd_loss(d, batch.pathogenic, self.recipe.cdd_margin)
         if phase.pcc:
             terms["pcc"] = phase.pcc * losses.pcc_loss(d, batch.groups)
-        if phase.pcc and batch.ladders:
-            rungs = pair_distance(self.model, batch.ladders)
-            terms["pcc_ladder"] = phase.pcc * losses.pcc_loss(rungs, batch.ladders.groups)
+        if ladders:
+            terms["pcc_ladder"] = phase.pcc * losses.pcc_loss(losses.cosine_distance(*rungs), ladders.groups)
         if phase.cd_floor:
             terms["cd_floor"] = phase.cd_floor * losses.cd_floor_loss(d)
         if phase.distil:
@@ -131,8 +131,12 @@ class HeadTask:
         if self.teacher is None:
             raise ValueError("a recipe that distils needs a teacher")
         with torch.no_grad():
-            teacher_ref, teacher_var = self.teacher(batch.ref), self.teacher(batch.var)
+            teacher_ref, teacher_var = in_one_pass(self.teacher, *_vectors(batch))
         distil = (
             losses.cosine_distillation_loss if self.recipe.distillation == "cosine" else losses.distillation_loss
         )
         return distil(ref, var, teacher_ref, teacher_var)
+
+
+def _vectors(batch: PairBatch) -> tuple[Tensor, Tensor]:
+    return batch.ref, batch.var

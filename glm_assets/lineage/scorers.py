@@ -119,6 +119,8 @@ def _candidates(study: Study, device: str) -> Iterator[tuple[str, VectorKind, _L
     own = study.profile.recipe
     for recipe in sorted(get_args(RecipeName), key=lambda name: name != own):
         for head in HEADS:
+            if recipe != own and not study.head_folder(head, recipe).exists():
+                continue  # nobody has asked for it
             name = head if recipe == own else f"{head} ({recipe})"
             yield name, "pooled", _head_loader(study, head, recipe, device)
     for name, vectors in PROBES.items():

@@ -52,7 +52,6 @@ class PairReader:
             else:
                 out[places] = vectors[rows]
 
-
     def read_ahead(self) -> None:
         """Have the kernel read the shards' files into its cache, in order; it returns at once."""
         for vectors in self._shards:

@@ -59,7 +59,7 @@ def test_every_scorer_of_the_study_takes_part(made):
     assert found["probe"] == ["covariance_probe", "linear_probe"]
     assert found["zero_shot"] == ["distance", "log_likelihood_ratio"]
     assert {"gene_rate", "consequence_rate", "gene_consequence_rate"} <= set(found["baseline"])
-    assert facts["absent"] == [f"head_v{number} (faithful)" for number in range(4)]
+    assert facts["absent"] == []
 
 
 def test_the_rows_that_judge_are_those_of_the_test_split(made):
