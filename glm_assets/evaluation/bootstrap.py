@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from glm_assets.errors import EvaluationError
 
+MIN_CLUSTERS: Final = 5
+"""With fewer loci there is no interval: a random score's then lies above 0.5 up to half of the time."""
+
 _PERCENTILES: Final = (2.5, 97.5)
 
 _BLOCK: Final = 1 << 18
@@ -40,6 +43,10 @@ class Estimate:
     def resamples(self) -> int:
         """Resamples in which the figure exists."""
         return int(np.count_nonzero(~np.isnan(self.draws)))
+
+    def trusted(self, clusters: int) -> Estimate:
+        """The same, without resamples where there are fewer than `MIN_CLUSTERS` clusters to resample."""
+        return self if clusters >= MIN_CLUSTERS else Estimate(self.value, np.full_like(self.draws, np.nan))
 
     def interval(self) -> tuple[float, float]:
         """The central 95 % of the resamples in which the figure exists; NaN without any."""

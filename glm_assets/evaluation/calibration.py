@@ -30,7 +30,7 @@ class Calibrator:
     Attributes:
         scale: What is transformed first: `log` for distances, `logit` for probabilities, `identity` for scores
             that are log-odds already, such as log-likelihood ratios.
-        slope: Log-odds per unit of the transformed score.
+        slope: Log-odds per unit of the transformed score, never negative.
         intercept: Log-odds where it is 0.
         floor: Scores (and, for `logit`, their distance to 1) count as at least this much before the logarithm.
     """
@@ -75,6 +75,9 @@ class Calibrator:
         model = LogisticRegression(C=np.inf, max_iter=1000, tol=1e-8)
         model.fit(features, outcome, sample_weight=np.concatenate([target, 1 - target]))
         slope = float(np.ravel(model.coef_)[0]) / spread
+        if slope < 0:  # larger is more pathogenic: a curve that turns that round would hide a useless score
+            share = float(target.mean())
+            return cls(scale, 0.0, float(np.log(share / (1 - share))), floor)
         return cls(scale, slope, float(np.ravel(model.intercept_)[0]) - slope * centre, floor)
 
     def apply(self, score: NDArray[np.floating]) -> NDArray[np.float64]:

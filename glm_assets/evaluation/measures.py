@@ -83,12 +83,13 @@ def distance_figures(
     pathogenic, benign = (loci.mean(distance, label == value) for value in (1, 0))
     pcc_length = loci.pearson_by_group(length.astype(np.float64), distance, group)
     pcc_ladder, usable = _ladder_pcc(scored, test, ladders)
+    clusters = loci.counts.shape[1]
     return DistanceFigures(
-        cd=loci.mean(distance, everything),
-        cdd=combine(np.subtract, pathogenic, benign),
-        pcc_ladder=pcc_ladder,
+        cd=loci.mean(distance, everything).trusted(clusters),
+        cdd=combine(np.subtract, pathogenic, benign).trusted(clusters),
+        pcc_ladder=pcc_ladder.trusted(usable),
         ladders=usable,
-        pcc_length=Estimate(plain.pcc if plain.groups else np.nan, pcc_length),
+        pcc_length=Estimate(plain.pcc if plain.groups else np.nan, pcc_length).trusted(clusters),
         groups=plain.groups,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,7 @@ def recommend(comparison: Comparison) -> Recommendation:
         f"Use {scorer}: {_auroc(comparison, scorer)}.",
         _margin(comparison, scorer) if baseline else "No sequence-blind baseline was compared.",
         _ties(tied, alone=len(names) == 1),
+        *_predictors(comparison, scorer),
     )
     return Recommendation(scorer, names[0], tied, baseline, sentences)
 
@@ -69,6 +71,7 @@ def _nothing_wins(comparison: Comparison, best: str) -> tuple[str, ...]:
         f"Nothing is shown to beat the sequence-blind baseline {bar}.",
         f"The best is {best}, {_auroc(comparison, best)}.",
         _margin(comparison, best),
+        *_predictors(comparison, best),
     )
 
 
@@ -93,7 +96,25 @@ def _margin(comparison: Comparison, name: str) -> str:
 def _ties(tied: tuple[str, ...], *, alone: bool) -> str:
     if tied:
         return f"These data do not tell it apart from {', '.join(tied)}."
-    return "No other scorer was compared." if alone else "No other scorer that qualifies is tied with it."
+    if alone:
+        return "No other head, probe or zero-shot score was compared."
+    return "No other head, probe or zero-shot score that qualifies is tied with it."
+
+
+def _predictors(comparison: Comparison, scorer: str) -> Iterator[str]:
+    """What the scores of others say of the recommended one."""
+    for row in comparison.differences.filter(
+        pl.col("first") == scorer, pl.col("second_kind") == "predictor", pl.col("metric") == "auroc"
+    ).iter_rows(named=True):
+        outcome = {
+            "first": f"It is better than {row['second']}",
+            "second": f"{row['second']}, which you brought, is better",
+        }.get(row["verdict"], f"It cannot be told apart from {row['second']}")
+        if row["difference"] is not None:
+            yield (
+                f"{outcome} on the {row['rows']:,} variants that both score: difference in AUROC "
+                f"{row['difference']:+.3f}{_bounds(row['low'], row['high'], '+.3f')}."
+            )
 
 
 def _bounds(low: float | None, high: float | None, form: str) -> str:

@@ -150,7 +150,7 @@ class SealedTest:
 
     @property
     def cluster(self) -> NDArray[np.int64]:
-        """(n,) number of each row's locus, 0 to loci - 1 in the order of first appearance."""
+        """(n,) number of each row's locus, 0 to loci - 1 in sorted order."""
         columns = ("chrom", "locus")
         ranks = self.variants.select(pl.struct(columns).rank("dense").cast(pl.Int64) - 1).to_series()
         return ranks.to_numpy()

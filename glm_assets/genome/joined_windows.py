@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm_assets.genome.intervals import Positions, overlap_components
+from glm_assets.genome.pseudoautosomal import pseudoautosomal_parts
 from glm_assets.genome.splits import LOCUS_BIN
 
 
@@ -37,7 +38,8 @@ class ChromosomeWindows:
 def join_windows(parts: Sequence[ChromosomeWindows], *, by_gene: bool) -> list[NDArray[np.str_]]:
     """Name for each window the group that must stay in one split.
 
-    A group is a connected component of windows that share a base, a sequence or, `by_gene`, a gene. Its name is its
+    A group is a connected component of windows that share a base (those of the pseudoautosomal regions of X and Y are
+    the same), a sequence or, `by_gene`, a gene. Its name is its
     smallest gene symbol; without genes it is `<chrom>:<start // LOCUS_BIN>` of its first locus in the order of the
     parts. Groups of one name share a split besides.
 
@@ -53,7 +55,8 @@ def join_windows(parts: Sequence[ChromosomeWindows], *, by_gene: bool) -> list[N
     joining = [symbols if by_gene else () for part in parts for symbols in part.genes]
     gene_rows, symbols, genes = _number_genes(joining)
     rows = np.arange(loci.size)
-    components = connected_rows(loci.size, [(rows, loci), (rows, windows), (gene_rows, genes)])
+    keys = [(rows, loci), (rows, windows), (gene_rows, genes), _number_pseudoautosomal(parts)]
+    components = connected_rows(loci.size, keys)
     names = locus_names[_smallest(components, rows, loci)]
     if symbols.size:
         first = _smallest(components, gene_rows, genes)
@@ -100,6 +103,18 @@ def _number_loci(parts: Sequence[ChromosomeWindows]) -> tuple[Positions, NDArray
         names += [f"{part.chrom}:{start // LOCUS_BIN}" for start in starts.tolist()]
         count += starts.size
     return np.concatenate(loci), np.asarray(names, dtype=np.str_)
+
+
+def _number_pseudoautosomal(parts: Sequence[ChromosomeWindows]) -> tuple[Positions, Positions]:
+    """Number the loci of the pseudoautosomal regions of all parts; returns (m,) rows and each one's locus."""
+    rows, starts, ends, before = [], [], [], 0
+    for part in parts:
+        row, start, end = pseudoautosomal_parts(part.chrom, part.starts, part.ends, onto="X")
+        rows.append(before + row)
+        starts.append(start)
+        ends.append(end)
+        before += part.starts.size
+    return np.concatenate(rows), overlap_components(np.concatenate(starts), np.concatenate(ends))
 
 
 def _number_genes(genes: Sequence[Sequence[str]]) -> tuple[Positions, NDArray[np.str_], Positions]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glm_assets.errors import TrainingError
 from glm_assets.heads.data import HeadData
 from glm_assets.heads.recipes import HeadRecipe
 from glm_assets.heads.train import train_head
@@ -75,8 +76,8 @@ def search_recipe(
 ) -> SearchResult:
     """Try values of a recipe until `trials` are completed or pruned; those of an earlier, killed call count.
 
-    A trial is given up when its score at an epoch is below the median of the others'. One that was killed is tried
-    again from its start.
+    A trial is given up when its score at an epoch is below the median of the others', or its loss diverges. One that
+    was killed is tried again from its start.
 
     Args:
         recipe: What is varied; its architecture, phases and output width stay.
@@ -166,6 +167,8 @@ class _PrunedRun(NullRun):
 def _score(
     trial: optuna.Trial, recipe: HeadRecipe, data: HeadData, teacher: Path | None, work: Path, device: str
 ) -> float:
+    import optuna
+
     scratch = work / f"trial_{trial.number}"
     try:
         result = train_head(
@@ -178,6 +181,8 @@ def _score(
             run=_PrunedRun(trial),
             progress=lambda _: None,
         )
+    except TrainingError as error:  # its loss is no longer finite: as bad as a score can be
+        raise optuna.TrialPruned from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return max(epoch["validation"]["score"] for epoch in result.history)

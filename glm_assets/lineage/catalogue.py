@@ -23,8 +23,8 @@ CODE_VERSIONS = {
     "reference_genome": "1",
     "glm_checkpoint": "1",
     "clinvar_variants": "2",
-    "variant_windows": "2",
-    "split_audit": "2",
+    "variant_windows": "3",
+    "split_audit": "3",
     "variant_embeddings": "2",
     "layer_comparison": "1",
     "head_v0": "2",
@@ -41,8 +41,8 @@ CODE_VERSIONS = {
     "covariance_probe": "1",
     "head_search": "1",
     "head_comparison": "1",
-    "submission_score": "1",
-    "scored_variants": "1",
+    "submission_score": "2",
+    "scored_variants": "2",
 }
 
 
@@ -115,6 +115,27 @@ class Catalogue:
         Raises:
             MissingUpstreamError: Listing the chromosomes that are absent or stale.
         """
+        found, missing = self._look_up(product)
+        if missing and not (allow_partial and found):
+            name = product.__name__
+            first = next(iter(missing.values()))
+            narrow = "narrow GLM_CHROMOSOMES"
+            # Whoever allowed it already is not helped by the option.
+            ways_out = f"or {narrow}" if allow_partial else f"{narrow}, or set allow_partial: true"
+            raise MissingUpstreamError(
+                f"{name} is absent or out of date for chromosome {', '.join(missing)} ({first.problem})",
+                expected=f"up-to-date partitions {', '.join(self.profile.chromosomes)}",
+                fix=f"materialise {name} for each of them, {ways_out}",
+            )
+        return found
+
+    def present_chromosomes(self, product: Callable[[str], Product]) -> dict[str, Manifest]:
+        """Manifests of a partitioned product over those of the expected chromosomes that have it, in order."""
+        return self._look_up(product)[0]
+
+    def _look_up(
+        self, product: Callable[[str], Product]
+    ) -> tuple[dict[str, Manifest], dict[str, MissingUpstreamError]]:
         found: dict[str, Manifest] = {}
         missing: dict[str, MissingUpstreamError] = {}
         for chrom in self.profile.chromosomes:
@@ -122,15 +143,7 @@ class Catalogue:
                 found[chrom] = self.require(product(chrom))
             except MissingUpstreamError as error:
                 missing[chrom] = error
-        if missing and not (allow_partial and found):
-            name = product.__name__
-            first = next(iter(missing.values()))
-            raise MissingUpstreamError(
-                f"{name} is absent or out of date for chromosome {', '.join(missing)} ({first.problem})",
-                expected=f"up-to-date partitions {', '.join(self.profile.chromosomes)}",
-                fix=f"materialise {name} for each of them, narrow GLM_CHROMOSOMES, or set allow_partial: true",
-            )
-        return found
+        return found, missing
 
     def product(
         self,

@@ -17,15 +17,15 @@ class Evidence:
     Attributes:
         against: Version of the champion it was compared with, on the same rows; None where there was none.
         estimate: The candidate's AUROC minus that champion's; its AUROC where there was none.
-        low: Lower end of the 95 % interval of the estimate.
-        high: Upper end.
+        low: Lower end of the 95 % interval of the estimate; None where too few loci gave no interval.
+        high: Upper end, or None.
         comparison: Data version of the comparison, for whoever looks later.
     """
 
     against: str | None
-    estimate: float
-    low: float
-    high: float
+    estimate: float | None
+    low: float | None
+    high: float | None
     comparison: str = ""
 
 
@@ -37,7 +37,9 @@ class Promotion:
     reason: str
 
 
-def promote(registry: Registry, name: str, candidate: str | None, evidence: Evidence) -> Promotion:
+def promote(
+    registry: Registry, name: str, candidate: str | None, evidence: Evidence, *, run_id: str | None
+) -> Promotion:
     """Make a version champion if the evidence supports it.
 
     Args:
@@ -45,6 +47,7 @@ def promote(registry: Registry, name: str, candidate: str | None, evidence: Evid
         name: Of the registered model.
         candidate: Its version; None where nothing is tracked.
         evidence: About exactly this version.
+        run_id: The run that registered it; another registry's version of that number is somebody else's model.
 
     Returns:
         What was done.
@@ -54,9 +57,17 @@ def promote(registry: Registry, name: str, candidate: str | None, evidence: Evid
     """
     if candidate is None:
         return Promotion(moved=False, reason=f"{name} is not in a registry")
+    registered = registry.resolve(name, candidate)
+    if not is_registered_as(registered, candidate, run_id):
+        return Promotion(
+            moved=False,
+            reason=f"the registry's version {candidate} is not this {name}: run {registered.run_id} registered it, "
+            f"and this one was registered by run {run_id}; train {name} with this tracking server",
+        )
     decision = decide(candidate, champion_of(registry, name), evidence)
     if decision.moved:
-        figures = {"estimate": evidence.estimate, "low": evidence.low, "high": evidence.high}
+        known = {"estimate": evidence.estimate, "low": evidence.low, "high": evidence.high}
+        figures = {key: value for key, value in known.items() if value is not None}
         reason = f"{decision.reason}; comparison {evidence.comparison}".removesuffix("; comparison ")
         registry.set_alias(name, CHAMPION, candidate, reason=reason, figures=figures)
     return decision
@@ -82,9 +93,16 @@ def decide(candidate: str, champion: ModelVersion | None, evidence: Evidence) ->
             reason=f"the comparison was with {_named(evidence.against)}, and now there is {_named(now)}: compare again",
         )
     what, bar = ("AUROC", _CHANCE) if now is None else (f"AUROC minus that of version {now}", 0.0)
+    if evidence.estimate is None or evidence.low is None or evidence.high is None:
+        return Promotion(moved=False, reason=f"{what} has no interval, as where there are too few loci")
     supported = evidence.low > bar
     figures = f"{what} {evidence.estimate:.4f}, 95 % interval {evidence.low:.4f} to {evidence.high:.4f}"
     return Promotion(supported, f"{figures}: {'' if supported else 'not '}above {bar:g}")
+
+
+def is_registered_as(registered: ModelVersion, version: str | None, run_id: str | None) -> bool:
+    """Whether a registry's version is the one that a run registered; numbers alone begin anew in every registry."""
+    return None not in (version, run_id) and (registered.version, registered.run_id) == (version, run_id)
 
 
 def champion_of(registry: Registry, name: str) -> ModelVersion | None:

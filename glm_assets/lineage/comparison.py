@@ -113,13 +113,18 @@ def comparison_product(study: Study, contenders: Contenders) -> Product:
     for kind in _kinds(contenders):
         tables = study.every_chromosome(vector_index(study, kind))
         inputs |= {f"{manifest.asset}/{chrom}": manifest.data_version for chrom, manifest in tables.items()}
-    inputs["mutation_ladders"] = study.require(study.mutation_ladders()).data_version
+    # Vectors are kept by content: they stay the same when only labels or splits change.
+    windows = study.every_chromosome(study.variant_windows)
+    inputs |= {f"variant_windows/{chrom}": manifest.data_version for chrom, manifest in windows.items()}
+    for product in (study.mutation_ladders(), study.split_audit()):
+        inputs[product.asset] = study.require(product).data_version
     predictors = parse_predictors(study.settings.predictors or "")
     inputs |= {f"predictor/{spec.name}": file_digest(spec.path) for spec in predictors}
     recipe = study.profile.comparison.model_dump() | {
         "predictors": [str(spec) for spec in predictors],
         "absent": dict(contenders.absent),
         "groups": study.profile.groups.model_dump(),
+        "split": study.split_values,
         "seed": study.profile.seed,
     }
     return study.table("head_comparison", inputs, recipe)
@@ -134,13 +139,17 @@ def move_champions(manifest: Manifest, registry: Registry, progress: Progress) -
         progress: Told what was done and why.
 
     Returns:
-        Head to what was done with it; a registry that cannot be reached or lacks the version changes nothing.
+        Head to what was done with it. Nothing changes where the rows that judged had chosen the heads, nor where the
+        registry cannot be reached or lacks the version.
     """
     done = {}
+    if not manifest.facts["sealed"]:
+        progress("champions unchanged: this study has no sealed test")
+        return dict.fromkeys(manifest.facts["champions"], "judged on the rows that chose it: no sealed test")
     for name, found in manifest.facts["champions"].items():
         known = Evidence(**{key: found[key] for key in _EVIDENCE}, comparison=manifest.data_version[:12])
         try:
-            promotion = promote(registry, name, found["candidate"], known)
+            promotion = promote(registry, name, found["candidate"], known, run_id=found["candidate_run"])
         except GlmError as error:
             promotion = Promotion(moved=False, reason=error.problem)
         done[name] = promotion.reason
@@ -263,7 +272,7 @@ def _evidence(
 ) -> dict[str, Any]:
     """What the comparison says of a head's version, as `Evidence` wants it, and which version that is."""
     champion, manifest = contenders.champions[name], contenders.present[name].manifest
-    candidate = manifest.facts.get("registered_version") if manifest else None
+    facts = manifest.facts if manifest else {}
     if champion.scorer is None:
         own = scorers[name]
         figures = {"estimate": own["auroc"], "low": own["auroc_low"], "high": own["auroc_high"]}
@@ -272,4 +281,5 @@ def _evidence(
             pl.col("metric") == "auroc", pl.col("first") == name, pl.col("second") == champion.scorer.name
         ).row(0, named=True)
         figures = {"estimate": pair["difference"], "low": pair["low"], "high": pair["high"]}
-    return {"candidate": candidate, "against": champion.version, **figures}
+    candidate = {"candidate": facts.get("registered_version"), "candidate_run": facts.get("mlflow_run_id")}
+    return candidate | {"against": champion.version, **figures}

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import polars as pl
 
-from glm_assets.errors import MissingUpstreamError
 from glm_assets.evaluation.report.data import Fact
 from glm_assets.heads.files import META_FILE
 from glm_assets.lineage.sealed import is_sealed
@@ -17,6 +16,7 @@ from glm_assets.lineage.study import Study
 from glm_assets.storage.products import Manifest, library_versions
 
 _DEMO: Final = "demo"
+_TRAINED: Final = "head_v0,head_v1,head_v2,head_v3,linear_probe,covariance_probe"
 _COMMANDS: Final = "dagster asset materialize -m glm_assets.definitions --select {}"
 
 
@@ -40,7 +40,7 @@ def lineage_facts(study: Study, rows: pl.DataFrame, scorers: Mapping[str, Manife
             "a chromosome": _COMMANDS.format(
                 "'clinvar_variants,variant_windows,variant_embeddings' --partition C"
             ),
-            "heads and this page": _COMMANDS.format("'split_audit,mutation_ladders,group:heads,head_comparison'"),
+            "heads and this page": _COMMANDS.format(f"'split_audit,mutation_ladders,{_TRAINED},head_comparison'"),
             "profile": study.profile.name,
         },
     }
@@ -99,10 +99,7 @@ def _split(study: Study, rows: pl.DataFrame) -> dict[str, Fact]:
 
 
 def _leakage(study: Study) -> dict[str, Fact]:
-    try:
-        audit = study.require(study.split_audit())
-    except MissingUpstreamError:
-        return {"split_audit": "absent or out of date: nothing is known of what the splits share"}
+    audit = study.require(study.split_audit())
     return {name.replace("_", " "): _text(value) for name, value in audit.facts.items()}
 
 

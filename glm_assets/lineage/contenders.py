@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from glm_assets.errors import GlmError
+from glm_assets.encoders.base import EncoderSpec
+from glm_assets.errors import EncoderError, GlmError
 from glm_assets.heads.apply import load_head
 from glm_assets.heads.scorers import HeadScorer, Scorer
-from glm_assets.lineage.champion import champion_of
-from glm_assets.lineage.scorers import HEADS, StudyScorer, study_scorers
-from glm_assets.lineage.study import Study
+from glm_assets.lineage.champion import champion_of, is_registered_as
+from glm_assets.lineage.head_choice import check_encoder, choose_head
+from glm_assets.lineage.scorers import StudyScorer, study_scorers
+from glm_assets.lineage.study import HEADS, Study
 from glm_assets.tracking import Registry
+
+if TYPE_CHECKING:
+    from glm_assets.heads.networks import Head
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,17 @@ class Champion:
 
     Attributes:
         version: Its version; None where nobody is champion.
+        run_id: The run that registered it, as numbers begin anew in every registry.
         scorer: It, under a name of its own; None where the study's head is this very version, or there is none.
     """
 
-    version: str | None
-    scorer: HeadScorer | None
+    version: str | None = None
+    run_id: str | None = None
+    scorer: HeadScorer | None = None
+
+    def __str__(self) -> str:
+        """What a comparison is a function of: `version 4 of run 1f0c...`, or `none`."""
+        return f"version {self.version} of run {self.run_id}" if self.version else "none"
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,8 @@ class Contenders:
 
     Attributes:
         present: Name to scorer, of the study.
-        champions: Head of the study to its champion; absent where the registry could not be asked.
+        champions: Head of the study to its champion; absent where the registry could not be asked, or the champion
+            cannot judge this study's pairs.
         absent: Name to the reason why it takes no part.
     """
 
@@ -50,17 +63,19 @@ class Contenders:
 
     @property
     def inputs(self) -> dict[str, str]:
-        """Name of each that was trained to the version of what it is."""
+        """Name of each that was trained to the version of what it is, and who is champion of each head.
+
+        A champion that is not judged counts too: whether a comparison still holds for `promote` depends on it.
+        """
         trained = {name: one.manifest.data_version for name, one in self.present.items() if one.manifest}
-        return trained | {
-            one.scorer.name: f"version {one.version}" for one in self.champions.values() if one.scorer
-        }
+        return trained | {_champion_name(name): str(one) for name, one in self.champions.items()}
 
 
 def find_contenders(study: Study, registry: Registry) -> Contenders:
     """Load everything that can be compared.
 
-    A registry that cannot be reached costs the comparison its champions, not its result.
+    A registry that cannot be reached, or a champion that cannot be loaded or was trained on other vectors, costs the
+    comparison that champion, not its result.
 
     Args:
         study: The main study.
@@ -74,15 +89,38 @@ def find_contenders(study: Study, registry: Registry) -> Contenders:
         try:
             champions[name] = _champion(study, registry, name, present[name])
         except GlmError as error:
-            absent[f"{name} champion"] = error.problem
+            absent[_champion_name(name)] = error.problem
     return Contenders(present, champions, absent)
 
 
 def _champion(study: Study, registry: Registry, name: str, own: StudyScorer) -> Champion:
     found = champion_of(registry, name)
     if found is None:
-        return Champion(None, None)
-    if own.manifest and own.manifest.facts.get("registered_version") == found.version:
-        return Champion(found.version, None)
-    head = load_head(registry.fetch(found, study.models_folder))
-    return Champion(found.version, HeadScorer(f"{name} champion", head))
+        return Champion()
+    facts = own.manifest.facts if own.manifest else {}
+    if is_registered_as(found, facts.get("registered_version"), facts.get("mlflow_run_id")):
+        return Champion(found.version, found.run_id)
+    scorer = HeadScorer(_champion_name(name), _pair_head(study, registry, f"{name}/{found.version}"))
+    return Champion(found.version, found.run_id, scorer)
+
+
+def _pair_head(study: Study, registry: Registry, reference: str) -> Head:
+    """A registered head that takes the vectors of this study's pairs."""
+    choice = choose_head(study, reference, registry)
+    check_encoder(choice, study, study.encoder_spec, pooling=True)
+    head = load_head(choice.weights)
+    _check_width(choice.label, head, study.encoder_spec)
+    return head
+
+
+def _check_width(label: str, head: Head, vectors: EncoderSpec) -> None:
+    """All that can be compared of a head whose encoder is unknown."""
+    if head.shape.in_dim != vectors.dimension:
+        raise EncoderError(
+            f"{label} takes vectors of width {head.shape.in_dim}",
+            expected=f"vectors of width {vectors.dimension}, as this study's pairs have",
+        )
+
+
+def _champion_name(head: str) -> str:
+    return f"{head} champion"

@@ -75,7 +75,8 @@ def _make_index(
         size, name = drawn
         figure = plot_pair_distances(_of_pairs(size, index, store), windows["label"].to_numpy(), name)
         save_figure(figure, work / "distances.png")
-        return embedding_facts(spec, report, store) | _summary_facts(summarise_vectors(index, store))
+        found = _summary_facts(summarise_vectors(index, store))
+        return embedding_facts(spec, report, store) | other_strand_facts(windows) | found
 
     return product.make(build, still_whole=lambda: has_vectors(product, study.store()))
 
@@ -161,6 +162,17 @@ def with_other_strand(windows: pl.DataFrame, contig: NDArray[np.uint8], length: 
         length,
     )
     return windows.with_columns(as_strings(other).alias(REVERSE_WINDOW))
+
+
+def other_strand_facts(windows: pl.DataFrame) -> Facts:
+    """How many variants have N in their window of the other strand alone; nothing where there are no such windows.
+
+    A deletion fills it with what lies before the window: an assembly gap, or nothing at the contig's start.
+    """
+    if REVERSE_WINDOW not in windows.columns:
+        return {}
+    own, other = (pl.col(name).str.contains("N", literal=True) for name in ("var_seq", REVERSE_WINDOW))
+    return {"reverse_windows_with_n": windows.filter(other & ~own).height}
 
 
 def read_embeddings(

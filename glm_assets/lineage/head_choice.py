@@ -18,16 +18,15 @@ from typing import Any
 from glm_assets.encoders.base import EncoderSpec
 from glm_assets.errors import CheckpointError, EncoderError
 from glm_assets.heads.files import META_FILE, weights_file
-from glm_assets.lineage.study import Study
+from glm_assets.lineage.study import HEADS, Study
 from glm_assets.storage.atomic import file_digest
 from glm_assets.tracking import Registry
-
-HEADS = ("head_v0", "head_v1", "head_v2", "head_v3")
 
 _ALIAS = re.compile(r"([A-Za-z]\w*)@([A-Za-z][\w.-]*)")
 _VERSION = re.compile(r"([A-Za-z]\w*)/(\d+)")
 # Pooling may differ on purpose (`Study.sequence_spec`); dtype and strands shift a vector, these make it another.
 _SAME_ENCODER = ("name", "revision", "layer", "dimension")
+_SAME_PAIRS = (*_SAME_ENCODER, "pooling")
 
 
 @dataclass(frozen=True)
@@ -73,13 +72,14 @@ def choose_head(study: Study, reference: str, registry: Registry) -> HeadChoice:
     return _file(reference)
 
 
-def check_encoder(choice: HeadChoice, study: Study, vectors: EncoderSpec) -> str:
+def check_encoder(choice: HeadChoice, study: Study, vectors: EncoderSpec, *, pooling: bool = False) -> str:
     """Refuse a head that was trained on another encoder's vectors.
 
     Args:
         choice: The head.
         study: Whose pairs a head of an older format was trained on, if fingerprints agree.
         vectors: What it is going to be applied to.
+        pooling: Whether the pooling must agree too, as where a head judges pairs like those it was trained on.
 
     Returns:
         What was checked, for people.
@@ -89,11 +89,12 @@ def check_encoder(choice: HeadChoice, study: Study, vectors: EncoderSpec) -> str
     """
     meta = choice.meta or {}
     if trained := meta.get("encoder"):
-        wanted = {key: vectors.as_dict()[key] for key in _SAME_ENCODER}
-        found = {key: trained.get(key) for key in _SAME_ENCODER}
+        keys = _SAME_PAIRS if pooling else _SAME_ENCODER
+        wanted = {key: vectors.as_dict()[key] for key in keys}
+        found = {key: trained.get(key) for key in keys}
         if found != wanted:
             raise _other_encoder(choice, _described(found), _described(wanted))
-        return "name, revision, layer and width agree"
+        return f"name, revision, layer{', pooling' if pooling else ''} and width agree"
     if fingerprint := meta.get("encoder_fingerprint"):
         here = study.encoder_spec.fingerprint
         if fingerprint != here:

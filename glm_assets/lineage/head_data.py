@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -24,8 +22,8 @@ _COLUMNS = ["chrom", "window_start", "label", "var_len", "split", "locus", "gene
 def read_head_data(study: Study, chromosomes: list[str], recipe: RecipeName | None = None) -> HeadData:
     """Pairs of some chromosomes by split, in file order; their vectors stay in the store until they are needed.
 
-    Where the recipe chooses soups on pairs of their own, every second locus of the val split is theirs, in the order of
-    the MD5 of `<chrom>:<locus>`, and every second ladder. Dealt so, even few loci make two halves.
+    Where the recipe chooses soups on pairs of their own, half of the val split is theirs, by locus and balanced by
+    class, and every second ladder.
 
     Args:
         study: The main study.
@@ -78,12 +76,27 @@ def _groups(study: Study, rows: pl.DataFrame) -> NDArray[np.int64]:
 
 
 def _halve_val(rows: pl.DataFrame) -> pl.DataFrame:
-    """Give the val rows of every second locus to the soups, loci in the order of their MD5."""
-    locus = pl.format("{}:{}", "chrom", "locus")
-    loci = rows.filter(pl.col("split") == VAL).select(locus).to_series().unique().to_list()
-    second = sorted(loci, key=lambda name: hashlib.md5(name.encode("ascii"), usedforsecurity=False).digest())[1::2]
-    half = pl.when((pl.col("split") == VAL) & locus.is_in(second)).then(pl.lit(SOUP_VAL)).otherwise("split")
-    return rows.with_columns(half.alias("split"))
+    """Give the val rows of some loci to the soups, so that both halves have about as many of each class.
+
+    Loci with the most pathogenic rows are dealt first, each to the half that has fewer of what the locus has: one
+    dense gene can hold nearly all of them, and halves by chance would then leave one without.
+    """
+    locus = pl.format("{}:{}", "chrom", "locus").alias("name")
+    loci = (
+        rows.filter(pl.col("split") == VAL)
+        .group_by(locus)
+        .agg(pl.col("label").sum().cast(pl.Int64).alias("pathogenic"), pl.len().alias("rows"))
+        .sort("pathogenic", "rows", "name", descending=[True, True, False])
+    )
+    second, dealt = [], [(0, 0), (0, 0)]  # pathogenic and benign rows of each half
+    for name, pathogenic, count in loci.iter_rows():
+        of_class = 0 if pathogenic else 1
+        half = min((0, 1), key=lambda number: (dealt[number][of_class], sum(dealt[number]), number))
+        dealt[half] = (dealt[half][0] + pathogenic, dealt[half][1] + count - pathogenic)
+        if half:
+            second.append(name)
+    mine = (pl.col("split") == VAL) & locus.is_in(second)
+    return rows.with_columns(pl.when(mine).then(pl.lit(SOUP_VAL)).otherwise("split").alias("split"))
 
 
 def _with_ladders(study: Study, data: HeadData) -> HeadData:

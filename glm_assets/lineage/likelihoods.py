@@ -14,7 +14,7 @@ from glm_assets.encoders.engines.worker_processes import StartWorker
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.likelihood_figures import plot_likelihood_ratios
 from glm_assets.evaluation.ranking import auroc
-from glm_assets.lineage.embeddings import embed_chromosome, embedding_facts, has_vectors
+from glm_assets.lineage.embeddings import embed_chromosome, embedding_facts, has_vectors, other_strand_facts
 from glm_assets.lineage.study import Study
 from glm_assets.storage.products import Facts, Manifest
 from glm_assets.storage.schemas import VARIANT_LIKELIHOODS
@@ -49,12 +49,16 @@ def make_variant_likelihoods(
         ratios = unsealed["log_likelihood_ratio"].to_numpy()
         save_figure(plot_likelihood_ratios(ratios, label, found["auroc"]), work / "ratios.png")
         terms = windows["ref_seq"].str.len_bytes().to_numpy() - 1
-        return embedding_facts(spec, report, store) | {
-            "finite": bool(np.isfinite(ref).all() and np.isfinite(ratio).all()),
-            "zero_delta_share": float((ratio == 0).mean()) if ratio.size else 0.0,
-            "nats_per_base": float(np.median(ref / terms)) if ref.size else None,
-            "train_and_val": found,
-        }
+        return (
+            embedding_facts(spec, report, store)
+            | other_strand_facts(windows)
+            | {
+                "finite": bool(np.isfinite(ref).all() and np.isfinite(ratio).all()),
+                "zero_delta_share": float((ratio == 0).mean()) if ratio.size else 0.0,
+                "nats_per_base": float(np.median(ref / terms)) if ref.size else None,
+                "train_and_val": found,
+            }
+        )
 
     return product.make(build, still_whole=lambda: has_vectors(product, study.store(LIKELIHOOD_DTYPE)))
 

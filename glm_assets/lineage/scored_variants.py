@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -54,13 +55,14 @@ def scored_variants_product(study: Study, plan: ScoringPlan) -> Product:
         "reference_genome": study.reference().data_version,
         "glm_checkpoint": study.checkpoint().data_version,
     }
-    recipe = {
+    recipe: dict[str, Any] = {
         "windows": profile.windows.as_dict(),
         "indel_max": profile.labels.indel_max,
         "store_dtype": profile.encoder.store_dtype,
+        "absent": dict(plan.absent),
     }
     if settings.experiment:
-        recipe["resamples"] = profile.comparison.resamples
+        recipe |= {"resamples": profile.comparison.resamples, "seed": profile.seed}
     return study.table("scored_variants", inputs, recipe)
 
 
@@ -173,9 +175,10 @@ class _Scoring:
     def _screen(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
         """The rows with every reason; how many could be compared with the reference, and how many disagree."""
         compared = mismatches = 0
+        both_strands = any(spec.reverse_complement for spec in self.plan.specs.values())
         reasons = rows["reason"]
         for block, contig in self._blocks(rows):
-            found, comparable = screen(block, contig, self._recipe)
+            found, comparable = screen(block, contig, self._recipe, both_strands=both_strands)
             reasons = reasons.scatter(block["row"], found)
             compared += int(comparable.sum())
             mismatches += int(((found == "ref_mismatch").fill_null(value=False).to_numpy() & comparable).sum())
@@ -238,10 +241,9 @@ class _Scoring:
             "Reference": f"{reference['url'].rpartition('/')[2]} md5:{reference['md5']}",
         }
         done = annotate_vcf(asked.vcf, dest, table, meta, index=asked.sorted)
-        note = None if done.indexed else "none: the records are not sorted; bcftools sort does it"
         return {
             "records": done.records,
-            "index": note or f"{ANNOTATED}.tbi",
+            "index": f"none: {done.unindexed}" if done.unindexed else f"{ANNOTATED}.tbi",
             "replaced_fields": list(done.replaced) or None,
         }
 

@@ -24,11 +24,9 @@ from glm_assets.heads.scorers import (
 )
 from glm_assets.lineage.embeddings import vector_index
 from glm_assets.lineage.probes import PROBES, probe_product
-from glm_assets.lineage.study import Study
+from glm_assets.lineage.study import HEADS, Study
 from glm_assets.storage.products import Manifest
 from glm_assets.storage.tables import read_part
-
-HEADS = ("head_v0", "head_v1", "head_v2", "head_v3")
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def plan_scoring(study: Study, choices: Choices, registry: Registry) -> ScoringP
     """
     found = _Found({"pooled": study.encoder_spec})
     head = _find_head(study, choices.head, registry)
-    checked = check_encoder(head, study, study.encoder_spec) if head else None
+    checked = check_encoder(head, study, study.encoder_spec, pooling=True) if head else None
     if head:
         found.inputs |= head.inputs
     else:

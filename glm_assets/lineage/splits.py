@@ -51,6 +51,9 @@ def split_recipe(catalogue: SourceCatalogue, chrom: str) -> dict[str, Any]:
     recipe: dict[str, Any] = {"rule": rule.name}
     if rule.name == "chromosome":
         recipe["side"] = rule.side(chrom)
+    labels = {"labels": catalogue.profile.labels.model_dump()}
     if partner := split_partner(catalogue, chrom):
-        recipe |= {"partner": partner, "labels": catalogue.profile.labels.model_dump()}
+        recipe |= {"partner": partner, **labels}
+    if rule.name == "temporal":
+        recipe |= labels
     return recipe

@@ -21,6 +21,7 @@ from glm_assets.storage.atomic import file_digest
 from glm_assets.storage.products import Manifest, Product
 from glm_assets.submission.sequences import find_test_csv
 
+HEADS = ("head_v0", "head_v1", "head_v2", "head_v3")
 SUBMITTED_HEAD = "head_v3"
 TEST_VECTORS = "test_embeddings"
 # A reference of another build disagrees in three rows of four; a right one in none but odd records.
@@ -236,11 +237,14 @@ class Study(SourceCatalogue):
         """The submission that is there, of whichever head it was asked for.
 
         Raises:
-            MissingUpstreamError: There is none, or its test vectors or its head of this data root are others now.
+            MissingUpstreamError: There is none, or its test vectors or a head of this data root are others now.
         """
         found = Manifest.read(self.submission_csv.parent)
         head = {name: version for name, version in found.inputs.items() if name != TEST_VECTORS} if found else {}
-        return self.require(self.submission(None if head.keys() <= {SUBMITTED_HEAD} else head))
+        own = {
+            name: self.require(self.head(name, allow_partial=True)).data_version for name in head.keys() & HEADS
+        }
+        return self.require(self.submission(head | own or None))
 
 
 def check_reference(windows: Manifest) -> None:

@@ -9,29 +9,43 @@ from typing import Any
 
 import polars as pl
 
+from glm_assets.errors import MissingUpstreamError
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.score_figures import plot_scored_ladders, plot_scored_pairs
+from glm_assets.lineage.head_choice import HEADS
 from glm_assets.lineage.study import Study
 from glm_assets.storage.products import Facts, Manifest, Product
 from glm_assets.storage.schemas import SUBMISSION_SCORE, TEST_STRUCTURE
 from glm_assets.storage.tables import PART, read_part
 from glm_assets.submission.clinvar import CLINVAR_COLUMNS, FLANK, match_pairs
 from glm_assets.submission.pairs import Structure, find_structure
-from glm_assets.submission.scoring import ASSUMPTIONS, Figure, distances, read_submission, score
+from glm_assets.submission.scoring import ASSUMPTIONS, Circumstances, Figure, distances, read_submission, score
 
 STRUCTURE_FILE = "structure.parquet"
 _SHOWN_INDICES = 5
+_NO_WINDOWS = "there are no variant_windows to find pairs in, so that none has a label"
+_MERGED = "split.merge_test_into_train: the study trains on its test rows, so that none is held out"
+_UNKNOWN_SPLIT = "is not known: it may have trained on these pairs"
 
 
 def submission_score_product(study: Study) -> Product:
-    """The submission's score; chromosomes whose windows are absent only leave more pairs without a label."""
-    windows = study.every_chromosome(study.variant_windows, allow_partial=True)
+    """The submission's score; chromosomes whose windows are absent only leave more pairs without a label.
+
+    Without any windows no pair has one: CD and PCC need none.
+    """
+    windows = study.present_chromosomes(study.variant_windows)
+    submission = study.finished_submission()
     inputs = {
-        "submission": study.finished_submission().data_version,
+        "submission": submission.data_version,
         "test_sequences": study.require(study.test_sequences()).data_version,
     }
     inputs |= {f"variant_windows/{chrom}": manifest.data_version for chrom, manifest in windows.items()}
-    return study.table("submission_score", inputs, {"flank": FLANK})
+    recipe = {
+        "flank": FLANK,
+        "merge_test_into_train": study.profile.split.merge_test_into_train,
+        "head_of_this_split": _is_of_this_split(study, submission),
+    }
+    return study.table("submission_score", inputs, recipe)
 
 
 def make_submission_score(study: Study, progress: Callable[[str], None]) -> Manifest:
@@ -57,7 +71,7 @@ def make_submission_score(study: Study, progress: Callable[[str], None]) -> Mani
         ladders = ladders.with_columns(
             pl.Series("distance", distances(vectors, ladders["base"], ladders["row"]), pl.Float64)
         )
-        figures = score(pairs, ladders)
+        figures = score(pairs, ladders, _circumstances(study, product))
         _write(figures, pairs, ladders, sequences["ID"], work)
         return _facts(structure, figures, pairs)
 
@@ -70,6 +84,29 @@ def _windows(study: Study, product: Product) -> Iterator[pl.DataFrame]:
         asset, _, chrom = name.partition("/")
         if asset == "variant_windows":
             yield read_part(study.variant_windows(chrom).folder, CLINVAR_COLUMNS)
+
+
+def _circumstances(study: Study, product: Product) -> Circumstances:
+    """Why labels or held-out pairs are lacking: no windows, test rows that were trained on, a head from elsewhere."""
+    has_windows = any(name.startswith("variant_windows/") for name in product.inputs)
+    head = study.finished_submission().facts["head"]
+    return Circumstances(
+        no_labels="" if has_windows else _NO_WINDOWS,
+        no_held_out=_MERGED if product.recipe["merge_test_into_train"] else "",
+        held_out_remark=""
+        if product.recipe["head_of_this_split"]
+        else f"the split of head {head} {_UNKNOWN_SPLIT}",
+    )
+
+
+def _is_of_this_split(study: Study, submission: Manifest) -> bool:
+    """Whether the submission's head is this data root's as it is now, so that its split is this study's."""
+    versions = {name: submission.inputs[name] for name in HEADS if name in submission.inputs}
+    try:
+        current = {name: study.require(study.head(name, allow_partial=True)).data_version for name in versions}
+    except MissingUpstreamError:
+        return False
+    return bool(versions) and current == versions
 
 
 def _write(figures: list[Figure], pairs: pl.DataFrame, ladders: pl.DataFrame, ids: pl.Series, work: Path) -> None:

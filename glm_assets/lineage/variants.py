@@ -30,7 +30,7 @@ from glm_assets.submission.sequences import read_test_sequences
 from glm_assets.variants.labels import LabelPolicy
 from glm_assets.variants.leakage import AUDITED_COLUMNS, TOTAL, audit_splits, measure_leakage
 from glm_assets.variants.seen_sequences import SEEN_SHARE, seen_shares
-from glm_assets.variants.splitting import read_earlier
+from glm_assets.variants.splitting import count_labelled_since, read_earlier
 from glm_assets.variants.variants import build_variants
 from glm_assets.variants.windows import build_variant_windows
 
@@ -69,6 +69,7 @@ def make_variant_windows(study: Study, chrom: str) -> Manifest:
     def build(work: Path) -> Facts:
         variants = read_part(study.clinvar_variants(chrom).folder)
         genome = ReferenceGenome(study.reference_folder / FASTA)
+        earlier = _earlier_alleles(study, chrom)
         windows, counts = build_variant_windows(
             variants,
             genome.sequence(chrom),
@@ -76,7 +77,7 @@ def make_variant_windows(study: Study, chrom: str) -> Manifest:
             study.profile.windows.recipe(),
             split_rule(study.profile),
             partner=_partner_windows(study, genome, chrom),
-            earlier=_earlier_alleles(study, chrom),
+            earlier=earlier,
         )
         VARIANT_WINDOWS.write(windows, work / PART)
         save_figure(plot_window_density(windows), work / "windows.png")
@@ -92,6 +93,7 @@ def make_variant_windows(study: Study, chrom: str) -> Manifest:
             "reference_compared": counts.compared,
             "reference_mismatches": counts.mismatches,
             "reference_mismatch_share": counts.mismatch_share,
+            "labelled_since": None if earlier is None else _labelled_since(study, windows, earlier, chrom),
         }
 
     return product.make(build)
@@ -112,7 +114,18 @@ def _earlier_alleles(study: Study, chrom: str) -> pl.DataFrame | None:
     """What the release to train on has on a chromosome; only the rule `temporal` asks."""
     if study.profile.split.rule != "temporal":
         return None
-    return read_earlier(study.records_folder(study.train_release().inputs["date"]) / RECORDS_FILE, chrom)
+    return read_earlier(_earlier_records(study), chrom)
+
+
+def _labelled_since(study: Study, windows: pl.DataFrame, earlier: pl.DataFrame, chrom: str) -> int:
+    """Rows that the release to train on has without a label of this study's policy."""
+    labels = study.profile.labels
+    variants, _ = build_variants(_earlier_records(study), chrom, policy=_policy(study), indel_max=labels.indel_max)
+    return count_labelled_since(windows, earlier, variants.filter("keep"))
+
+
+def _earlier_records(study: Study) -> Path:
+    return study.records_folder(study.train_release().inputs["date"]) / RECORDS_FILE
 
 
 def make_split_audit(study: Study) -> Manifest:

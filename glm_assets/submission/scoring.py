@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,9 @@ ASSUMPTIONS = (
     "PCC is the mean over ladders of Pearson's r of substitutions and distance; that over all rungs is given too.",
     "CDD is the mean distance of pathogenic minus that of benign pairs, over the pairs found in this study's ClinVar.",
     "A pair is found by the 32 bases on either side of its variant; one whose rows disagree on the label has no label.",
+    "Without any windows of ClinVar no pair has a label; CD and PCC need none.",
     "Pairs found in the train split flatter a head; CDD over those of the test split is given beside it.",
+    "They are not where the study trains on its test rows; of a head from elsewhere the split is not known.",
     "Raw sum is CD + CDD + PCC; the normalised mean is that of CD / 2, (CDD / 2 + 1) / 2 and (PCC + 1) / 2.",
     "Only sequences of one length are compared; N is a letter of its own; equal sequences count once.",
     "Where the reference of several alleles of one site is not known, all their pairs count.",
@@ -83,25 +85,58 @@ def distances(vectors: NDArray[np.float64], first: pl.Series, second: pl.Series)
     return np.asarray(unit_distances(vectors[first.to_numpy()], vectors[second.to_numpy()]), np.float64)
 
 
-def score(pairs: pl.DataFrame, ladders: pl.DataFrame) -> list[Figure]:
+@dataclass(frozen=True)
+class Circumstances:
+    """What bears on the labels and splits of pairs, besides the pairs.
+
+    Attributes:
+        no_labels: Why no pair can have a label; empty where ClinVar was looked at.
+        no_held_out: Why no pair is held out; empty where those of the test split are.
+        held_out_remark: What to know of figures of held-out pairs.
+    """
+
+    no_labels: str = ""
+    no_held_out: str = ""
+    held_out_remark: str = ""
+
+
+PLAIN = Circumstances()
+
+
+def score(pairs: pl.DataFrame, ladders: pl.DataFrame, circumstances: Circumstances = PLAIN) -> list[Figure]:
     """All figures, those that cannot be had with the reason.
 
     Args:
         pairs: One row for each pair: `distance`, `label` (null where unknown) and `split` (likewise).
         ladders: One row for each rung: `ladder`, `substitutions` and `distance`.
+        circumstances: Why labels or held-out pairs are lacking, and what to say of the latter.
     """
-    held_out = pairs.filter(pl.col("split") == "test")
-    cd, cdd, pcc = _cd(pairs), _cdd("CDD", pairs), _pcc(ladders)
+    no_labels = circumstances.no_labels
+    cd, cdd, pcc = _cd(pairs), _cdd("CDD", pairs, no_labels), _pcc(ladders)
+    cdd_held_out, auroc_held_out = _held_out(pairs, circumstances)
     return [
         cd,
         cdd,
-        _cdd("CDD_held_out", held_out),
+        cdd_held_out,
         pcc,
         _pcc_at_once(ladders),
         *_scores(cd, cdd, pcc),
-        _auroc("AUROC", pairs),
-        _auroc("AUROC_held_out", held_out),
+        _auroc("AUROC", pairs, no_labels),
+        auroc_held_out,
     ]
+
+
+def _held_out(pairs: pl.DataFrame, circumstances: Circumstances) -> list[Figure]:
+    """CDD and AUROC of the pairs of the test split, unless a head has trained on it."""
+    names = ("CDD_held_out", "AUROC_held_out")
+    if circumstances.no_held_out:
+        return [Figure(name, None, note=circumstances.no_held_out) for name in names]
+    held_out = pairs.filter(pl.col("split") == "test")
+    figures = [
+        figure(name, held_out, circumstances.no_labels) for name, figure in zip(names, (_cdd, _auroc), strict=True)
+    ]
+    remark = circumstances.held_out_remark
+    return [replace(figure, note=f"{figure.note}; {remark}" if remark else figure.note) for figure in figures]
 
 
 def _cd(pairs: pl.DataFrame) -> Figure:
@@ -110,18 +145,19 @@ def _cd(pairs: pl.DataFrame) -> Figure:
     return Figure("CD", float(pairs["distance"].to_numpy().mean()), len(pairs), note="mean over all pairs")
 
 
-def _cdd(name: str, pairs: pl.DataFrame) -> Figure:
+def _cdd(name: str, pairs: pl.DataFrame, no_labels: str) -> Figure:
     distance, label = _labelled(pairs)
     if not (label == 1).any() or not (label == 0).any():
-        return Figure(name, None, len(label), note=_one_class(label))
+        return Figure(name, None, len(label), note=no_labels or _one_class(label))
     value = float(distance[label == 1].mean() - distance[label == 0].mean())
     return Figure(name, value, len(label), note=_classes(label))
 
 
-def _auroc(name: str, pairs: pl.DataFrame) -> Figure:
+def _auroc(name: str, pairs: pl.DataFrame, no_labels: str) -> Figure:
     distance, label = _labelled(pairs)
     value = auroc(distance, label)
-    return Figure(name, value, len(label), note=_one_class(label) if value is None else _classes(label))
+    lacking = no_labels or _one_class(label)
+    return Figure(name, value, len(label), note=lacking if value is None else _classes(label))
 
 
 def _pcc(ladders: pl.DataFrame) -> Figure:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from glm_assets.errors import TrackingError
+from glm_assets.tracking.secrets import bare, mask, mask_in
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,7 +32,8 @@ class Connection:
 
     Attributes:
         uri: As it was given.
-        shown: The same without a password.
+        shown: The same without a user, a password and other secrets.
+        page: The server's own pages: without user and query.
         database: The file of an sqlite database, or None.
         web: Whether `uri` is a server's, which then has its own pages.
 
@@ -43,7 +44,8 @@ class Connection:
     def __init__(self, uri: str) -> None:
         scheme = urlsplit(uri).scheme.split("+")[0]
         self.uri = uri
-        self.shown = re.sub(r"//[^/@]*@", "//***@", uri)
+        self.shown = mask(uri)
+        self.page = bare(uri).rstrip("/")
         if scheme not in _STORES:
             raise TrackingError(
                 f"MLFLOW_TRACKING_URI={self.shown!r} names a file store or an unknown one",
@@ -86,6 +88,14 @@ class Connection:
             yield
         except MlflowException as error:
             raise TrackingError(
-                f"tracking at {self.shown} failed: {error}",
+                f"tracking at {self.shown} failed: {self.masked(str(error))}",
                 fix="start or mend that server, or set MLFLOW_TRACKING_URI; then run again, a training goes on",
-            ) from error
+            ) from self.cause(error)
+
+    def masked(self, text: str) -> str:
+        """MLflow's own words without this URI's secrets."""
+        return mask_in(text, self.uri)
+
+    def cause(self, error: Exception) -> Exception | None:
+        """What a traceback may show as the reason: None where its words hold a secret."""
+        return error if self.masked(str(error)) == str(error) else None

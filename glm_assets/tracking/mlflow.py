@@ -55,7 +55,7 @@ class MlflowTracker:
         self.experiment = experiment
         database = self._connection.database
         self._artifacts = artifacts or (database.parent / "artifacts" if database else None)
-        self._ui = uri.rstrip("/") if self._connection.web else ui
+        self._ui = self._connection.page if self._connection.web else ui
 
     @property
     def registry(self) -> MlflowRegistry:

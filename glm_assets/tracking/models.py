@@ -77,7 +77,8 @@ class Registry(Protocol):
     def fetch(self, version: ModelVersion, dest: Path) -> Path:
         """A version's files in a folder here, checked against the checksums that registration wrote.
 
-        What is there already and right is left; the folder is whole or absent.
+        What is there already and right is left; the folder is whole or absent. Only files with a checksum are taken:
+        what else lies among the artifacts stays there.
 
         Args:
             version: As `resolve` gives it.
@@ -87,7 +88,7 @@ class Registry(Protocol):
             `dest/<name>/<version>`.
 
         Raises:
-            IntegrityError: A file is missing, surplus or another.
+            IntegrityError: A file is missing or another, or there are no checksums, or one of no plain file name.
             TrackingError: The files cannot be read.
         """
         ...

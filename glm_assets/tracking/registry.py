@@ -58,13 +58,7 @@ class MlflowRegistry:
         """A version's files in a folder here; see `Registry.fetch`."""
         from filelock import FileLock
 
-        digests = recorded_digests(version.tags)
-        if not digests:
-            raise IntegrityError(
-                f"{version} has no checksums",
-                expected="a tag sha256/<file> for each of its files, as registration here writes them",
-                fix="train and register it again, or download it and name its file",
-            )
+        digests = _checked_digests(version)
         folder = dest / version.name / version.version
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
@@ -120,10 +114,29 @@ class MlflowRegistry:
             )
         except (MlflowException, OSError) as error:
             raise TrackingError(
-                f"the files of {version} cannot be read from {source}: {error}",
+                self._connection.masked(f"the files of {version} cannot be read from {source}: {error}"),
                 fix="mend or restore the server's artifacts, or choose another version",
-            ) from error
+            ) from self._connection.cause(error)
         return Path(fetched)
+
+
+def _checked_digests(version: ModelVersion) -> dict[str, str]:
+    """File name to SHA-256; only names that stay in the folder and that registration here could have written."""
+    digests = recorded_digests(version.tags)
+    if not digests:
+        raise IntegrityError(
+            f"{version} has no checksums",
+            expected="a tag sha256/<file> for each of its files, as registration here writes them",
+            fix="train and register it again, or download it and name its file",
+        )
+    for name in digests:
+        if name in ("", ".", "..") or "/" in name or "\\" in name:
+            raise IntegrityError(
+                f"{version} has a checksum for {name!r}, which is not the name of a file",
+                expected="tags sha256/<file> as registration here writes them, without folders",
+                fix="find out who changed its tags; choose another version meanwhile",
+            )
+    return digests
 
 
 def difference(folder: Path, digests: Mapping[str, str]) -> str | None:

@@ -27,6 +27,9 @@ FIELDS: Final = {
 
 META_KEY: Final = "glm_assets"
 
+UNSORTED: Final = "the records are not sorted; bcftools sort does it"
+TOO_FAR: Final = "htslib makes none; a record that begins or ends beyond 2^29 (536,870,912) has no place in a .tbi"
+
 _INFO_COLUMN: Final = 7
 _MISSING: Final = b"."
 
@@ -37,12 +40,12 @@ class Annotated:
 
     Attributes:
         records: Records written, all that there were.
-        indexed: Whether the file has an index beside it; only a sorted one can.
+        unindexed: Why the file has no index beside it; None where it has.
         replaced: Fields of ours that the input had already.
     """
 
     records: int
-    indexed: bool
+    unindexed: str | None
     replaced: tuple[str, ...]
 
 
@@ -72,9 +75,19 @@ def annotate_vcf(
             fields[_INFO_COLUMN] = _with_info(fields[_INFO_COLUMN], info)
             writer.write(b"\t".join(fields) + b"\n")
             count += 1
-    if index:
-        pysam.tabix_index(str(dest), preset="vcf", force=True)
-    return Annotated(count, index, tuple(replaced))
+    return Annotated(count, _index(dest) if index else UNSORTED, tuple(replaced))
+
+
+def _index(vcf: Path) -> str | None:
+    """Index a sorted file; say why if that cannot be."""
+    import pysam
+
+    try:
+        pysam.tabix_index(str(vcf), preset="vcf", force=True)
+    except OSError as error:
+        # Only htslib knows where a record ends (POS, REF, END, SVLEN), and a file without an index is whole.
+        return f"{TOO_FAR} ({error})"
+    return None
 
 
 def _header(lines: Sequence[bytes], meta: Mapping[str, str]) -> tuple[list[bytes], list[str]]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import polars as pl
 
-from glm_assets.genome.intervals import covered_bases, merge_intervals
+from glm_assets.genome.intervals import Positions, covered_bases, merge_intervals
+from glm_assets.genome.pseudoautosomal import SEX_PARTNER, pseudoautosomal_parts
 from glm_assets.storage.schemas import SPLIT_AUDIT
 
 TOTAL: Final = "all"
@@ -54,7 +56,7 @@ def measure_overlap(windows: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         One row per val or test row: `chrom`, `split` and `overlap`, the share of its window's bases that train
-        windows cover, 0.0 to 1.0.
+        windows cover, 0.0 to 1.0. Bases of the pseudoautosomal regions are covered by windows of X and of Y.
     """
     return _with_overlap(windows).select("chrom", "split", "overlap")
 
@@ -87,14 +89,28 @@ def audit_splits(leakage: pl.DataFrame) -> pl.DataFrame:
 
 def _with_overlap(windows: pl.DataFrame) -> pl.DataFrame:
     empty = windows.clear().with_columns(pl.lit(None, dtype=pl.Float64).alias("overlap"))
-    parts = windows.partition_by("chrom", maintain_order=True)
-    return pl.concat([empty, *(_overlap_on_chromosome(part) for part in parts)])
-
-
-def _overlap_on_chromosome(windows: pl.DataFrame) -> pl.DataFrame:
     train = windows.filter(pl.col("split") == "train")
-    union = merge_intervals(train["window_start"].to_numpy(), train["window_end"].to_numpy())
+    parts = windows.partition_by("chrom", maintain_order=True)
+    return pl.concat([empty, *(_overlap_on_chromosome(part, train) for part in parts)])
+
+
+def _overlap_on_chromosome(windows: pl.DataFrame, train: pl.DataFrame) -> pl.DataFrame:
+    union = merge_intervals(*_train_intervals(train, windows["chrom"][0]))
     held_out = windows.filter(pl.col("split") != "train")
-    starts, ends = held_out["window_start"].to_numpy(), held_out["window_end"].to_numpy()
+    starts, ends = _bounds(held_out)
     overlap = covered_bases(starts, ends, union) / (ends - starts)
     return held_out.with_columns(pl.Series("overlap", overlap, dtype=pl.Float64))
+
+
+def _train_intervals(train: pl.DataFrame, chrom: str) -> tuple[Positions, Positions]:
+    """What train windows cover of a chromosome; for X and Y also those of the other one that share bases with it."""
+    starts, ends = _bounds(train.filter(pl.col("chrom") == chrom))
+    if partner := SEX_PARTNER.get(chrom):
+        windows = _bounds(train.filter(pl.col("chrom") == partner))
+        _, firsts, lasts = pseudoautosomal_parts(partner, *windows, onto=chrom)
+        starts, ends = np.concatenate([starts, firsts]), np.concatenate([ends, lasts])
+    return starts, ends
+
+
+def _bounds(windows: pl.DataFrame) -> tuple[Positions, Positions]:
+    return windows["window_start"].to_numpy(), windows["window_end"].to_numpy()

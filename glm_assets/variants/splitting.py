@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glm_assets.errors import MissingUpstreamError
 from glm_assets.genome.joined_windows import ChromosomeWindows, join_windows
+from glm_assets.genome.pseudoautosomal import SEX_PARTNER
 from glm_assets.genome.splits import JOINING_RULES, SplitRule, md5_split, split_by_window
 from glm_assets.variants.alleles import explode_alts
 from glm_assets.variants.genes import gene_lists
@@ -115,6 +116,17 @@ def is_known(windows: pl.DataFrame, earlier: pl.DataFrame) -> pl.Series:
     return by_allele.fill_null(value=False) | by_id.fill_null(value=False)
 
 
+def count_labelled_since(windows: pl.DataFrame, earlier: pl.DataFrame, earlier_labelled: pl.DataFrame) -> int:
+    """Count the rows that an earlier release knows but had no label of: they train on what was learned later.
+
+    Args:
+        windows: Labelled rows with `pos`, `ref`, `alt` and `variation_id`.
+        earlier: As `read_earlier` returns it, of the same chromosome.
+        earlier_labelled: The rows of the earlier release that the same label policy keeps, with the same columns.
+    """
+    return int((is_known(windows, earlier) & ~is_known(windows, earlier_labelled)).sum())
+
+
 def _as_part(windows: pl.DataFrame) -> ChromosomeWindows:
     return ChromosomeWindows(
         chrom=windows["chrom"][0] if windows.height else "",
@@ -127,4 +139,4 @@ def _as_part(windows: pl.DataFrame) -> ChromosomeWindows:
 
 def partner_of(chrom: str, rule: SplitRule) -> str | None:
     """The chromosome that must be split together with this one, or None."""
-    return {"X": "Y", "Y": "X"}.get(chrom) if rule.name in JOINING_RULES else None
+    return SEX_PARTNER.get(chrom) if rule.name in JOINING_RULES else None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glm_assets.genome.contigs import chromosome_key
 from glm_assets.genome.fasta import ReferenceGenome
-from glm_assets.genome.windows import WindowRecipe, WindowStatus, cut_windows
+from glm_assets.genome.windows import WindowRecipe, Windows, WindowStatus, cut_reverse_windows, cut_windows
 from glm_assets.variants.alleles import EQUAL_LENGTH, explode_alts, filter_alleles
 from glm_assets.variants.windows import DROP_REASONS, as_strings, digests
 
@@ -23,6 +23,7 @@ SYMBOLIC_ALT: Final = "symbolic_alt"
 UNKNOWN_CONTIG: Final = "unknown_contig"
 NOT_IN_REFERENCE: Final = "not_in_reference"
 WINDOW_WITH_N: Final = "window_with_n"
+REVERSE_WINDOW_WITH_N: Final = "reverse_window_with_n"
 NOT_FINITE: Final = "not_finite"
 
 REASONS: Final = {
@@ -38,6 +39,7 @@ REASONS: Final = {
     "ref_longer_than_window": "REF runs past its window's end",
     "ref_mismatch": "REF is not what the reference has there: perhaps it is of another build",
     WINDOW_WITH_N: "the window holds unknown sequence",
+    REVERSE_WINDOW_WITH_N: "the other strand's window, which a deletion extends to the left, holds unknown sequence",
     NOT_FINITE: "the encoder's vector has no distance",
 }
 """Every reason why an allele has no score, for people."""
@@ -99,7 +101,7 @@ def blocks(rows: pl.DataFrame, recipe: WindowRecipe) -> Iterator[pl.DataFrame]:
 
 
 def screen(
-    block: pl.DataFrame, contig: NDArray[np.uint8], recipe: WindowRecipe
+    block: pl.DataFrame, contig: NDArray[np.uint8], recipe: WindowRecipe, *, both_strands: bool
 ) -> tuple[pl.Series, NDArray[np.bool_]]:
     """Why rows have no window that can be embedded.
 
@@ -107,6 +109,7 @@ def screen(
         block: n rows of one chromosome.
         contig: (length of the contig,) ASCII, upper case.
         recipe: How windows are cut.
+        both_strands: Whether windows of the other strand are going to be embedded too.
 
     Returns:
         The reasons, null for rows that have a window; and whether REF could be compared with known sequence (n,).
@@ -116,9 +119,25 @@ def screen(
     reasons = pl.Series("reason", windows.status).replace_strict(names, default=None, return_dtype=pl.String)
     whole = windows.known.copy()
     # A deletion at the contig's end draws N into its window.
-    whole[windows.kept] &= ~as_strings(windows.var_windows).str.contains("N", literal=True).to_numpy()
+    whole[windows.kept] &= ~_holds_n(windows.var_windows)
     reasons = reasons.set(pl.Series(windows.kept & ~whole), WINDOW_WITH_N)
+    if both_strands:
+        reasons = reasons.set(pl.Series(whole & _reverse_holds_n(block, contig, windows)), REVERSE_WINDOW_WITH_N)
     return reasons, windows.known & (windows.kept | (windows.status == WindowStatus.MISMATCH))
+
+
+def _reverse_holds_n(block: pl.DataFrame, contig: NDArray[np.uint8], windows: Windows) -> NDArray[np.bool_]:
+    """Whether rows (n,) have N in the variant's window of the other strand; False for those without windows."""
+    rows = block.filter(pl.Series(windows.kept))
+    start, offset = windows.start[windows.kept], windows.offset[windows.kept]
+    length = windows.ref_windows.shape[1]
+    found = np.zeros(block.height, dtype=bool)
+    found[windows.kept] = _holds_n(cut_reverse_windows(contig, start, offset, rows["ref"], rows["alt"], length))
+    return found
+
+
+def _holds_n(windows: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return as_strings(windows).str.contains("N", literal=True).to_numpy()
 
 
 def scorable_windows(block: pl.DataFrame, contig: NDArray[np.uint8], recipe: WindowRecipe) -> pl.DataFrame:

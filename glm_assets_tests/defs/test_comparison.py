@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from glm_assets.heads.apply import embed, load_head
 from glm_assets.heads.pyfunc import head_card
 from glm_assets.lineage.comparison import REPORT_FILE, make_head_comparison, move_champions
 from glm_assets.lineage.contenders import find_contenders
+from glm_assets.lineage.sealed import labelled_rows
 from glm_assets.lineage.study import Study
+from glm_assets.lineage.variants import make_clinvar_variants, make_split_audit, make_variant_windows
 from glm_assets.storage.tables import read_part
 from glm_assets.tracking import MlflowTracker, NullTracker
 from glm_assets_tests.lineage.studies import tiny_study
@@ -29,10 +32,9 @@ def quiet(_: str) -> None:
 
 @pytest.fixture(scope="module")
 def made(lineage) -> tuple[Study, dict, Path]:
-    """The study of the tiny lineage, the facts of its comparison, and its folder."""
+    """The study of the tiny lineage, the facts of its comparison, made when nobody was champion, and its folder."""
     study = lineage.study
-    tracker = MlflowTracker(f"sqlite:///{study.root.parent / 'mlflow' / 'mlflow.db'}")
-    manifest, folder = make_head_comparison(study, tracker.registry, quiet)
+    manifest, folder = make_head_comparison(study, NullTracker.registry, quiet)
     assert manifest.reused
     return study, manifest.facts, folder
 
@@ -164,12 +166,52 @@ def test_a_study_that_trains_on_its_test_rows_is_judged_on_val_and_says_so(made,
     shutil.copytree(study.root, tmp_path / "data")
     split = {"rule": "locus", "merge_test_into_train": True}
     merged = tiny_study(tmp_path, study.profile.ncbi_url, {"split": split})
+    make_split_audit(merged)
     manifest, folder = make_head_comparison(merged, NullTracker.registry, quiet)
+    assert not manifest.reused
     val = rows_of(study, "val")
     assert manifest.facts["sealed"] is False
     assert manifest.facts["rows"] == val.height
     assert table_row(folder, "distance")["brier"] is None  # no rows are left to calibrate on
     assert "trains on its test rows" in (folder / REPORT_FILE).read_text(encoding="utf-8")
+    won = {"candidate": "1", "against": None, "estimate": 0.9, "low": 0.8, "high": 1.0}
+    facts = dict(manifest.facts) | {"champions": {"head_v0": won}}
+    registry = MlflowTracker(f"sqlite:///{study.root.parent / 'mlflow' / 'mlflow.db'}").registry
+    assert "no sealed test" in move_champions(replace(manifest, facts=facts), registry, quiet)["head_v0"]
+    assert not any("champion" in version.aliases for version in registry.versions("head_v0"))
+
+
+def test_another_file_of_a_predictor_or_another_split_makes_the_comparison_anew(made, tmp_path):
+    study, _, _ = made
+    shutil.copytree(study.root, tmp_path / "data")
+    test = rows_of(study, "test").select("chrom", "pos", "ref", "alt", score=pl.col("label") * 1.0)
+    test.write_csv(tmp_path / "cadd.tsv", separator="\t")
+    asked = tiny_study(tmp_path, study.profile.ncbi_url, predictors=f"cadd={tmp_path / 'cadd.tsv'}")
+    manifest, folder = make_head_comparison(asked, NullTracker.registry, quiet)
+    assert table_row(folder, "cadd")["auroc"] == 1
+    assert make_head_comparison(asked, NullTracker.registry, quiet)[0].reused
+    test.with_columns(score=-pl.col("score")).write_csv(tmp_path / "cadd.tsv", separator="\t")
+    manifest, folder = make_head_comparison(asked, NullTracker.registry, quiet)
+    assert not manifest.reused
+    assert table_row(folder, "cadd")["auroc"] == 0
+
+    other = tiny_study(
+        tmp_path, study.profile.ncbi_url, {"labels": {"policy": "strict", "min_stars": 2, "indel_max": 50}}
+    )
+    for chrom in ("21", "22"):
+        make_clinvar_variants(other, chrom)
+        make_variant_windows(other, chrom)
+    with pytest.raises(MissingUpstreamError):
+        make_head_comparison(other, NullTracker.registry, quiet)
+
+
+def test_a_genes_rows_in_train_are_counted(made):
+    study, _, _ = made
+    train = rows_of(study, "train")
+    rows = labelled_rows(study, [])
+    assert rows.height == sum(rows_of(study, split).height for split in ("train", "val", "test"))
+    for row in rows.unique("gene").iter_rows(named=True):
+        assert row["train_rows_of_gene"] == train.filter(pl.col("gene") == row["gene"]).height, row["gene"]
 
 
 def test_a_champion_of_another_version_is_judged_beside_its_head(made, tmp_path):
@@ -194,7 +236,7 @@ def test_a_champion_of_another_version_is_judged_beside_its_head(made, tmp_path)
     evidence = manifest.facts["champions"]["head_v0"]
     assert (evidence["candidate"], evidence["against"], evidence["estimate"]) == ("1", "2", 0)
     reasons = move_champions(manifest, tracker.registry, quiet)
-    assert "not above 0" in reasons["head_v0"]
+    assert "version 1 is not this head_v0" in reasons["head_v0"]  # of the same number, by another run
     assert "no version 1" in reasons["head_v1"]  # this registry has only head_v0
     assert tracker.registry.resolve("head_v0", "champion").version == "2"
     assert json.loads(json.dumps(manifest.facts["champions"])) == manifest.facts["champions"]

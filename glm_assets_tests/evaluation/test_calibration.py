@@ -88,3 +88,11 @@ def test_bins_hold_equally_many_rows_and_wilsons_intervals():
     assert curve["low"][0] == pytest.approx(0)
     assert curve["high"][3] == pytest.approx(1)
     assert reliability(np.array([0.2, 0.9]), np.array([0, 1])).height == 2
+
+
+def test_a_score_that_is_the_wrong_way_round_gets_one_probability_for_all():
+    rng = np.random.default_rng(0)
+    label = (np.arange(400) % 4 == 0).astype(int)
+    fitted = Calibrator.fit(rng.normal(size=400) - 2 * label, label)
+    assert fitted.slope == 0
+    assert fitted.apply(np.array([-5.0, 0.0, 5.0])) == pytest.approx(0.25, abs=0.01)

@@ -203,3 +203,39 @@ def test_ties_are_found_whichever_way_round_the_table_has_them():
     assert {recommendation.scorer, *recommendation.tied} == {"weak", "strong"}
     turned = recommend(judged(strong, weak, baseline))
     assert (turned.scorer, turned.tied) == (recommendation.scorer, recommendation.tied)
+
+
+def test_scores_that_were_brought_are_in_the_answer_whether_better_or_not():
+    best = head("ours", ROWS, 1.0)
+    better, equal = (
+        noise("cadd", "predictor", 4.0, seed=5),
+        replace(best, name="twin", kind="predictor", distance=None),
+    )
+    text = recommend(judged(best, better, equal, noise("worse", "predictor", 0.0, seed=6))).text
+    assert "cadd, which you brought, is better on the 400 variants" in text
+    assert "cannot be told apart from twin" in text
+    assert "better than worse" in text
+    assert "No other head, probe or zero-shot score was compared" in text
+
+
+def test_an_undecided_difference_from_the_baseline_is_no_recommendation():
+    same = noise("gene_consequence_rate", "baseline", 1.0, seed=4)
+    comparison = judged(replace(same, name="ours", kind="head"), same)
+    assert difference(comparison, "ours", "gene_consequence_rate")["verdict"] == "undecided"
+    assert recommend(comparison).scorer is None
+
+
+@pytest.mark.parametrize(("loci", "known"), [(4, False), (5, True)])
+def test_few_loci_give_figures_without_intervals_and_no_verdict(loci, known):
+    variants = ROWS.with_columns(locus=pl.int_range(ROWS.height) % loci, chrom=pl.lit("13"))
+    scored = (head("strong", variants, 3.0), noise("gene_consequence_rate", "baseline", 0.0, seed=4))
+    comparison = compare(SealedTest(variants, ladders(), scored), resamples=200, seed=0, small_class=5)
+    row = scorer(comparison, "strong")
+    assert row["auroc"] > 0.9
+    for name in ("auroc", "auprc", "cd", "cdd", "pcc_length", "raw_sum"):
+        assert (row[f"{name}_low"] is not None) == known, name
+    verdict = difference(comparison, "strong", "gene_consequence_rate")["verdict"]
+    assert verdict == ("first" if known else "undecided")
+    assert (recommend(comparison).scorer == "strong") == known
+    parts = comparison.slices.filter(pl.col("name") == "strong", pl.col("by") == "chromosome")
+    assert (parts["auroc_low"][0] is not None) == known

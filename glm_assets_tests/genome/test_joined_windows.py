@@ -35,7 +35,9 @@ def plain_groups(parts: list[ChromosomeWindows], *, by_gene: bool) -> list[str]:
         return row
 
     def related(one, other) -> bool:
-        overlap = one[1] == other[1] and one[2] < other[3] and other[2] < one[3]
+        # At these positions, which are PAR1's, X and Y are one sequence from base 10,001 on.
+        first = 0 if one[1] == other[1] else 10_000
+        overlap = max(one[2], other[2], first) < min(one[3], other[3])
         return overlap or one[4] == other[4] or (by_gene and bool(one[5] & other[5]))
 
     for one in range(len(rows)):
@@ -83,6 +85,35 @@ def test_a_gene_of_x_and_y_is_in_one_split_whichever_is_made():
     y = windows("Y", [10_400, 70_000], ["SHOX", "SRY"])
     on_x, on_y = join_windows([x, y], by_gene=True)
     assert (on_x.tolist(), on_y.tolist()) == (["SHOX", "DMD"], ["SHOX", "SRY"])
+
+
+@pytest.mark.parametrize(
+    ("on_x", "on_y", "together"),
+    [
+        (10_000, 10_010, True),  # PAR1, equal positions
+        (9_901, 9_905, True),  # both cross its first border and share its first bases
+        (9_900, 9_900, False),  # both end where it begins
+        (2_781_478, 2_781_478, True),  # its last base
+        (2_781_479, 2_781_479, False),
+        (155_701_382 + 500, 56_887_902 + 510, True),  # PAR2, shifted
+        (155_701_382 + 500, 56_887_902 + 600, False),
+        (156_030_894, 57_217_414, True),  # its last base
+        (56_887_902 + 500, 56_887_902 + 500, False),  # equal positions, of which only Y's is in it
+    ],
+)
+def test_windows_of_x_and_y_that_share_pseudoautosomal_bases_are_one_group(on_x, on_y, together):
+    x, y = windows("X", [on_x], [""]), windows("Y", [on_y], [""])
+    for by_gene in (True, False):
+        [name_on_x], [name_on_y] = (names.tolist() for names in join_windows([x, y], by_gene=by_gene))
+        assert (name_on_x == name_on_y) == together
+        assert name_on_x == f"X:{on_x // LOCUS_BIN}"
+
+
+def test_a_window_across_the_border_links_y_alone_with_x():
+    x = windows("X", [2_781_470], [""])
+    y = windows("Y", [2_781_420, 2_781_510], ["", ""])  # the second is beyond the border, and overlaps the first
+    [on_x], on_y = (names.tolist() for names in join_windows([x, y], by_gene=False))
+    assert on_y == [on_x, on_x]
 
 
 def test_without_genes_a_row_falls_by_its_locus():

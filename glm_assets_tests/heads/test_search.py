@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from glm_assets.errors import TrainingError
 from glm_assets.heads.recipes import ORIGINAL_RECIPES, RECIPES, HeadRecipe
 from glm_assets.heads.search import DATABASE, SearchResult, Trial, search_recipe, vary
 from glm_assets_tests.heads.planted import DIM, planted_data
@@ -115,6 +116,23 @@ def test_a_trial_that_falls_behind_is_given_up(tmp_path, monkeypatch):
     assert [trial.state for trial in result.trials] == ["complete"] * 3 + ["pruned"] * 3
     assert result.best is not None
     assert result.best.number == 0
+
+
+def test_a_trial_that_diverges_counts_as_given_up_and_the_search_goes_on(tmp_path, monkeypatch):
+    from glm_assets.heads import search as room
+
+    def every_second(recipe, data, teacher, scratch, out, *, device, run, progress):
+        number = int(scratch.name.removeprefix("trial_"))
+        if number % 2 == 0:
+            raise TrainingError("training diverged in epoch 1")
+        scores = (number, number + 0.5, number - 3.0)  # the best epoch is not the last
+        return type("Result", (), {"history": [{"validation": {"score": score}} for score in scores]})
+
+    monkeypatch.setattr(room, "train_head", every_second)
+    result = search(tmp_path, trials=4)
+    assert [(trial.state, trial.score) for trial in result.trials] == [
+        ("pruned", None), ("complete", 1.5), ("pruned", None), ("complete", 3.5),
+    ]  # fmt: skip
 
 
 def test_only_what_a_recipe_has_is_varied():

@@ -14,6 +14,7 @@ from glm_assets.heads.data import HeadData
 from glm_assets.heads.metrics import contrast
 from glm_assets.heads.recipes import ORIGINAL_RECIPES, HeadRecipe
 from glm_assets.heads.train import HeadResult, train_head
+from glm_assets.heads.weights import read_state
 from glm_assets.storage.atomic import file_digest
 from glm_assets.tracking import NullRun, TrackedRun
 from glm_assets_tests.heads.planted import DIM, planted_data
@@ -95,6 +96,21 @@ def test_the_soup_is_at_least_as_good_as_every_epoch(chain, version):
     _, results, _ = chain
     best = max(record["validation"]["score"] for record in results[version].history)
     assert results[version].metrics.score >= best - 1e-6
+
+
+def test_blocks_that_cannot_move_decay_as_they_do_in_the_original(chain):
+    """Their norm scales are the product of 1 - rate * decay over all steps: about 0.995 at full length."""
+    root, results, _ = chain
+    result = results["v3"]
+    steps = -(-len(planted_data().train) // result.recipe.batch_size)
+    decayed, expected = 1.0, {}
+    for record in result.history:
+        decayed *= (1 - record["learning_rate"] * result.recipe.weight_decay) ** steps
+        expected[record["epoch"]] = decayed
+    soup = sum(item["weight"] * expected[item["epoch"]] for item in result.soup["ingredients"])
+    scale = read_state(root / "v3")["head.high.7.norm.scale"]
+    torch.testing.assert_close(scale, torch.full_like(scale, soup), rtol=1e-6, atol=0)
+    assert soup < 1 - 1e-6
 
 
 def test_warm_starts_and_parameters_are_reported(chain):

@@ -34,6 +34,13 @@ def test_only_an_interval_that_supports_it_moves_the_champion(champion, against,
     assert ("not above" in promotion.reason) is not moved
 
 
+@pytest.mark.parametrize(("champion", "against"), [(None, None), (CHAMPION, "3")])
+def test_figures_without_an_interval_move_nothing(champion, against):
+    promotion = decide("4", champion, Evidence(against, 0.9, None, None))
+    assert not promotion.moved
+    assert "has no interval" in promotion.reason
+
+
 @pytest.mark.parametrize(("champion", "against"), [(None, "3"), (CHAMPION, None), (CHAMPION, "2")])
 def test_a_comparison_with_somebody_else_moves_nothing(champion, against):
     promotion = decide("4", champion, Evidence(against, 0.9, 0.8, 1.0))
@@ -48,7 +55,7 @@ def test_the_champion_does_not_beat_itself():
 
 def test_without_tracking_nobody_is_promoted(tmp_path):
     registry = NullTracker().registry
-    assert not promote(registry, "head_v3", None, Evidence(None, 0.9, 0.8, 1.0)).moved
+    assert not promote(registry, "head_v3", None, Evidence(None, 0.9, 0.8, 1.0), run_id=None).moved
     assert champion_weights(registry, "head_v3", tmp_path) is None
 
 
@@ -63,21 +70,37 @@ def tracker(tmp_path_factory) -> MlflowTracker:
     return tracker
 
 
+def promoted(registry, version, evidence):
+    """Asked for by the run that registered the version."""
+    return promote(registry, "head_v3", version, evidence, run_id=registry.resolve("head_v3", version).run_id)
+
+
+@pytest.mark.parametrize("run_id", ["0" * 32, None])
+def test_a_version_that_another_run_registered_is_somebody_elses(tmp_path, run_id):
+    pytest.importorskip("mlflow")
+    tracker = MlflowTracker(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    register(tracker, tmp_path / "theirs", "head_v3", b"theirs")
+    promotion = promote(tracker.registry, "head_v3", "1", Evidence(None, 0.9, 0.8, 1.0), run_id=run_id)
+    assert not promotion.moved
+    assert "the registry's version 1 is not this head_v3" in promotion.reason
+    assert champion_of(tracker.registry, "head_v3") is None
+
+
 def test_the_history_of_a_champion(tracker, tmp_path, monkeypatch, capsys):
     """One story, told in order: the fixture's database is the only one it needs."""
     registry = tracker.registry
     assert champion_of(registry, "head_v3") is None
     assert champion_weights(registry, "head_v3", tmp_path) is None
 
-    assert not promote(registry, "head_v3", "1", Evidence(None, 0.6, 0.4, 0.8)).moved
+    assert not promoted(registry, "1", Evidence(None, 0.6, 0.4, 0.8)).moved
     assert champion_of(registry, "head_v3") is None
-    assert promote(registry, "head_v3", "1", Evidence(None, 0.9, 0.8, 0.95, comparison="c0ffee")).moved
+    assert promoted(registry, "1", Evidence(None, 0.9, 0.8, 0.95, comparison="c0ffee")).moved
     weights = champion_weights(registry, "head_v3", tmp_path)
     assert (weights / "model.safetensors").read_bytes() == b"1"
 
-    assert promote(registry, "head_v3", "2", Evidence("1", 0.03, 0.01, 0.05)).moved
-    assert not promote(registry, "head_v3", "3", Evidence("1", 0.04, 0.02, 0.06)).moved  # 1 is champion no more
-    assert not promote(registry, "head_v3", "3", Evidence("2", 0.01, -0.01, 0.03)).moved
+    assert promoted(registry, "2", Evidence("1", 0.03, 0.01, 0.05)).moved
+    assert not promoted(registry, "3", Evidence("1", 0.04, 0.02, 0.06)).moved  # 1 is champion no more
+    assert not promoted(registry, "3", Evidence("2", 0.01, -0.01, 0.03)).moved
     crowned = champion_of(registry, "head_v3")
     assert crowned.version == "2"
     assert (crowned.tags["champion/low"], crowned.tags["champion/estimate"]) == ("0.01", "0.03")

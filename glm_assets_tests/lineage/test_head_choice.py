@@ -159,9 +159,11 @@ def test_a_head_of_another_encoder_is_refused_and_both_are_named(study, shape, t
 
 def test_another_pooling_of_the_same_layer_is_accepted(study, shape, tmp_path):
     write_state(head_of(shape, 1), tmp_path / "model.safetensors")
-    write_json(tmp_path / "meta.json", {"encoder": study.encoder_spec.as_dict() | {"pooling": "mean"}})
+    write_json(tmp_path / "meta.json", {"encoder": study.encoder_spec.as_dict() | {"pooling": "another"}})
     choice = choose_head(study, str(tmp_path), NOWHERE)
     assert check_encoder(choice, study, study.sequence_spec) == "name, revision, layer and width agree"
+    with pytest.raises(EncoderError, match=r"another encoder \(.*pooling another.*that of .*pooling "):
+        check_encoder(choice, study, study.encoder_spec, pooling=True)
 
 
 def test_a_head_that_knows_only_a_fingerprint_is_held_against_the_pairs(study, shape, tmp_path):

@@ -14,7 +14,7 @@ from glm_assets.heads.data import HeadData
 from glm_assets.heads.pairs import read_pairs
 from glm_assets.lineage import head_data
 from glm_assets.lineage.embeddings import make_variant_embeddings
-from glm_assets.lineage.head_data import read_head_data
+from glm_assets.lineage.head_data import _halve_val, read_head_data
 from glm_assets.lineage.heads import make_head
 from glm_assets.lineage.ladders import make_mutation_ladders
 from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
@@ -176,3 +176,20 @@ def test_heads_of_both_recipes_lie_side_by_side_and_their_dead_blocks_are_checke
     assert (checks["faithful"].passed, checks["faithful"].severity) == (False, dg.AssetCheckSeverity.WARN)
     shown = checks["faithful"].metadata["dead_blocks_share_at_the_start"].value
     assert shown == pytest.approx(8 / 18)
+
+
+def test_val_is_halved_by_locus_so_that_both_halves_have_both_classes():
+    """As BRCA2 does it: one locus holds nearly all pathogenic rows, another one, and some none."""
+    sizes = {10: (155, 210), 20: (1, 12), 30: (0, 16), 40: (0, 3), 50: (0, 3)}
+    rows = pl.DataFrame(
+        [
+            {"chrom": "13", "locus": locus, "split": "val", "label": label}
+            for locus, (pathogenic, benign) in sizes.items()
+            for label in [1] * pathogenic + [0] * benign
+        ]
+        + [{"chrom": "13", "locus": 60, "split": "train", "label": 1}]
+    )
+    halved = _halve_val(rows)
+    found = {name: set(part["locus"]) for (name,), part in halved.group_by("split")}
+    assert found == {"val": {10}, "soup_val": {20, 30, 40, 50}, "train": {60}}
+    assert _halve_val(rows.reverse()).reverse().equals(halved)

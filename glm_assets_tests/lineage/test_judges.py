@@ -19,6 +19,8 @@ from glm_assets.lineage.embeddings import (
     read_embeddings,
 )
 from glm_assets.lineage.head_data import read_labelled_pairs
+from glm_assets.lineage.heads import make_head
+from glm_assets.lineage.ladders import make_mutation_ladders
 from glm_assets.lineage.probes import make_probe, probe_product
 from glm_assets.lineage.scorers import load_scorers, study_scorers, vectors_for
 from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
@@ -250,6 +252,60 @@ def test_a_score_is_made_anew_when_the_submission_is(scored, study, tmp_path):
     again = make_submission_score(study, silent)
     assert not again.reused
     assert again.facts["figures"]["CD"] != scored[0].facts["figures"]["CD"]
+
+
+def value_and_note(study: Study, name: str) -> tuple[float | None, str]:
+    return read_part(study.tables / "submission_score").filter(name=name).select("value", "note").row(0)
+
+
+def test_without_clinvar_the_figures_that_need_no_labels_are_there(tmp_path, tiny_tree, scored, study):
+    bare = tiny_study(tmp_path, tiny_tree)
+    make_glm_checkpoint(bare, silent)
+    make_test_sequences(bare)
+    make_test_embeddings(bare, silent)
+    make_submission(bare, NullTracker.registry, head=random_head(bare, tmp_path, seed=1))
+    manifest = make_submission_score(bare, silent)
+    assert {name: manifest.facts["figures"][name] for name in ("CD", "PCC")} == pytest.approx(
+        {name: scored[0].facts["figures"][name] for name in ("CD", "PCC")}
+    )
+    assert (manifest.facts["pairs_with_a_label"], manifest.facts["pairs_by_split"]) == (0, {})
+    for name in ("CDD", "CDD_held_out", "AUROC"):
+        value, note = value_and_note(bare, name)
+        assert value is None
+        assert "there are no variant_windows" in note
+    assert "Without any windows of ClinVar no pair has a label" in manifest.facts["assumptions"]
+
+
+def test_pairs_of_test_rows_that_were_trained_on_are_not_held_out(tmp_path, tiny_tree):
+    merged = tiny_study(tmp_path, tiny_tree, {"split": {"rule": "faithful", "merge_test_into_train": True}})
+    make_clinvar_release(merged, silent)
+    make_reference_genome(merged, silent)
+    make_glm_checkpoint(merged, silent)
+    for chrom in CHROMOSOMES:
+        make_clinvar_variants(merged, chrom)
+        make_variant_windows(merged, chrom)
+    make_test_sequences(merged)
+    make_test_embeddings(merged, silent)
+    make_submission(merged, NullTracker.registry, head=random_head(merged, tmp_path, seed=1))
+    manifest = make_submission_score(merged, silent)
+    assert manifest.facts["pairs_by_split"]["test"] > 0
+    assert manifest.facts["figures"]["CDD"] is not None
+    for name in ("CDD_held_out", "AUROC_held_out"):
+        value, note = value_and_note(merged, name)
+        assert value is None
+        assert "split.merge_test_into_train" in note
+
+
+def test_a_head_from_elsewhere_has_a_split_that_is_not_known(scored, study):
+    make_submission(study, NullTracker.registry, head=random_head(study, study.root, seed=1))
+    make_submission_score(study, silent)
+    assert "split of head" in value_and_note(study, "CDD_held_out")[1]
+    assert "split" not in value_and_note(study, "CDD")[1]
+    make_mutation_ladders(study, silent)
+    make_head(study, "head_v0", NullTracker(), silent, dagster_run_id="test")
+    make_submission(study, NullTracker.registry, head="head_v0")
+    make_submission_score(study, silent)
+    assert "split" not in value_and_note(study, "CDD_held_out")[1]
 
 
 def test_zero_shot_scorers_need_no_study():

@@ -17,7 +17,9 @@ from glm_assets.lineage.embeddings import (
     load_encoder,
     make_covariance_embeddings,
     make_variant_embeddings,
+    other_strand_facts,
     read_embeddings,
+    with_other_strand,
 )
 from glm_assets.lineage.ladders import make_mutation_ladders, read_ladders
 from glm_assets.lineage.likelihoods import make_variant_likelihoods
@@ -94,6 +96,23 @@ def test_likelihoods_are_kept_in_float32_whatever_the_profile_says(study):
     assert np.array_equal(delta[:, 0].astype(float), table["log_likelihood_ratio"].to_numpy())
     again = make_variant_likelihoods(study, CHROM, silent)
     assert again.reused
+
+
+def test_rows_with_unknown_sequence_in_the_other_strand_alone_are_counted(study):
+    contig = np.frombuffer(b"ACGTTGCAAGNCCGTATTACGGATC", np.uint8)
+    rows = [(11, 4, "ATT", "A"), (11, 4, "A", "C"), (13, 4, "TAC", "T"), (7, 4, "C", "G"), (0, 1, "CG", "C")]
+    frame = pl.DataFrame(rows, ["window_start", "variant_offset", "ref", "alt"], orient="row")
+    text = contig.tobytes().decode()
+    own = [
+        text[start : start + 4] + alt + text[start + 4 + len(ref) :][: 4 - len(alt)] for start, _, ref, alt in rows
+    ]
+    windows = frame.with_columns(pl.Series("var_seq", own))
+    assert other_strand_facts(windows) == {}
+    assert other_strand_facts(with_other_strand(windows, contig, 8)) == {"reverse_windows_with_n": 2}
+    manifest, spec = make_variant_likelihoods(study, CHROM, silent), study.likelihood_spec
+    found = embeddable_windows(study, CHROM, spec)
+    drawn = sum("N" in row["reverse_var_seq"] and "N" not in row["var_seq"] for row in found.to_dicts())
+    assert manifest.facts["reverse_windows_with_n"] == drawn
 
 
 def test_facts_say_nothing_of_the_test_split(study):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import shutil
 
 import numpy as np
 import polars as pl
@@ -95,6 +96,35 @@ def test_what_is_new_since_the_earlier_release_tests(tmp_path, tiny_tree):
     inputs = study.variant_windows("21").inputs
     md5 = (tiny_tree / WEEKLY / "clinvar_20251102.vcf.gz.md5").read_text().split()[0]
     assert inputs["clinvar_release/train"] == md5
+
+
+def labelled_since(study: Study) -> int:
+    return sum(
+        study.require(study.variant_windows(chrom)).facts["labelled_since"] for chrom in study.profile.chromosomes
+    )
+
+
+def test_rows_that_had_no_label_in_the_earlier_release_are_counted(tmp_path, tiny_tree):
+    tree = tmp_path / "tree"
+    shutil.copytree(tiny_tree, tree)
+    vcf = tree / WEEKLY / "clinvar_20251102.vcf.gz"
+    with gzip.open(vcf, "rt") as stream:
+        lines = list(stream)
+    wanted = [line for line in lines if line.startswith(("21\t", "22\t")) and "CLNSIG=Benign;" in line][:5]
+    with gzip.open(vcf, "wt") as stream:
+        for line in lines:
+            unsure = line.replace("CLNSIG=Benign;", "CLNSIG=Uncertain_significance;")
+            stream.write(unsure if line in wanted else line)
+    vcf.with_name(f"{vcf.name}.md5").write_text(f"{hashlib.md5(vcf.read_bytes()).hexdigest()}  {vcf.name}\n")
+    counts = []
+    for name, source in (("before", tiny_tree), ("after", tree)):
+        make_clinvar_release(tiny_study(tmp_path / name, source, clinvar_cutoff=OLDER), silent)
+        study = split_study(tmp_path / name, source, "temporal", train_release="2025-11-05")
+        windows = make_windows(study)
+        counts.append(labelled_since(study))
+    places = {(line.split("\t")[0], int(line.split("\t")[1]), line.split("\t")[3]) for line in wanted}
+    trained = set(windows.filter(pl.col("split") != "test").select("chrom", "pos", "ref").rows())
+    assert counts[1] - counts[0] == len(places & trained) > 0
 
 
 def test_without_an_earlier_release_the_command_that_brings_it_is_named(tmp_path, tiny_tree):
@@ -240,6 +270,9 @@ def test_the_real_records_that_are_new_test(real_root, real_data):
         windows.select("pos", "ref", "alt").rows()
     )
     assert (windows.height, tested.height) == (10_936, 235)
+    assert study.require(study.variant_windows("13")).facts["labelled_since"] == 30, (
+        "26 had another classification, 4 too few stars"
+    )
     facts = make_split_audit(study).facts
     assert facts["splits"]["test"] == 235
     assert facts["overlapping_rows"] == overlapping(windows) > 0

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from glm_assets.errors import SubmissionError
-from glm_assets.submission.scoring import distances, read_submission, score
+from glm_assets.submission.scoring import Circumstances, distances, read_submission, score
 
 RNG = np.random.default_rng(2)
 
@@ -91,6 +91,23 @@ def test_what_is_lacking_is_named_and_never_counted_as_nought(pairs, ladders, la
     for name in lacking.removesuffix(" cannot be had").split(", "):
         assert found[name].value is None
         assert found[name].note
+
+
+def test_where_test_rows_are_trained_on_nothing_is_held_out():
+    found = {f.name: f for f in score(pair_rows(), ladder_rows(), Circumstances(no_held_out="merged"))}
+    for name in ("CDD", "AUROC"):
+        assert found[name].value is not None
+        held_out = found[f"{name}_held_out"]
+        assert (held_out.value, held_out.pairs, held_out.note) == (None, 0, "merged")
+
+
+def test_what_is_not_known_of_a_head_s_split_is_said_of_held_out_pairs_alone():
+    pairs, ladders = pair_rows(), ladder_rows()
+    plain = {f.name: f for f in score(pairs, ladders)}
+    found = {f.name: f for f in score(pairs, ladders, Circumstances(held_out_remark="split unknown"))}
+    assert {name for name in found if found[name] != plain[name]} == {"CDD_held_out", "AUROC_held_out"}
+    assert found["CDD_held_out"].value == plain["CDD_held_out"].value
+    assert found["CDD_held_out"].note == f"{plain['CDD_held_out'].note}; split unknown"
 
 
 def test_a_ladder_whose_distances_never_change_has_no_correlation():

@@ -134,6 +134,14 @@ def test_a_version_that_others_registered_has_no_checksums_and_is_refused(tracke
         tracker.registry.fetch(tracker.registry.resolve("foreign", "1"), tmp_path / "cache")
 
 
+@pytest.mark.parametrize("name", ["x/y.txt", "../y.txt", "..", "", "/y.txt", "x\\y.txt"])
+def test_a_checksum_for_what_is_no_plain_file_name_is_refused(tracker, tmp_path, name):
+    version = ModelVersion("odd", "1", None, (), {f"sha256/{name}": "0" * 64})
+    with pytest.raises(IntegrityError, match=r"odd version 1 has a checksum for .*not the name of a file"):
+        tracker.registry.fetch(version, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_without_tracking_there_are_no_models(tmp_path):
     registry: Registry = NullTracker().registry
     assert registry.versions("head_v3") == []

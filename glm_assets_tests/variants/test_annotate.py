@@ -56,7 +56,7 @@ def annotated(tmp_path):
 
 def test_every_byte_but_info_and_its_declarations_stays(annotated):
     _, dest, done = annotated
-    assert (done.records, done.indexed, done.replaced) == (4, True, ("GLM_PROBE",))
+    assert (done.records, done.unindexed, done.replaced) == (4, None, ("GLM_PROBE",))
     text = gzip.decompress(dest.read_bytes())
     header = [line for line in text.split(b"\n") if line.startswith(b"#")]
     ours = [line for line in header if b"GLM_" in line or line.startswith(b"##glm_assets")]
@@ -116,10 +116,45 @@ def test_an_unsorted_file_is_written_without_an_index_and_one_without_records_wi
         (3, 1, *[None] * 5),
     ]
     done = annotate_vcf(source, tmp_path / "a.vcf.gz", table(rows), {}, index=False)
-    assert not done.indexed
-    assert not (tmp_path / "a.vcf.gz.tbi").exists()
+    assert str(done.unindexed).startswith("the records are not sorted")
+    assert {path.name for path in tmp_path.iterdir()} == {"my.vcf", "a.vcf.gz"}
     source.write_bytes(HEADER)
     assert annotate_vcf(source, tmp_path / "b.vcf.gz", table([]), {}, index=True).records == 0
     with pysam.VariantFile(str(tmp_path / "b.vcf.gz")) as file:
         assert list(file) == []
     assert (tmp_path / "b.vcf.gz.tbi").is_file()
+
+
+@pytest.mark.parametrize(
+    ("far", "indexed"),
+    [
+        (b"chr1\t536870912\t.\tA\tC\t.\t.\t.\tGT\t0/1", True),
+        (b"chr1\t536870913\t.\tA\tC\t.\t.\t.\tGT\t0/1", False),
+        (b"chr1\t9999999999\t.\tA\tC\t.\t.\t.\tGT\t0/1", False),
+        (b"chr1\t50\t.\tA\t<DEL>\t.\t.\tEND=600000000\tGT\t0/1", False),
+    ],
+)
+def test_a_file_with_a_position_that_a_tbi_cannot_hold_is_written_whole_without_one(tmp_path, far, indexed):
+    source, dest = tmp_path / "my.vcf", tmp_path / "a.vcf.gz"
+    source.write_bytes(HEADER + RECORDS[1] + b"\n" + far + b"\n")
+    rows = [(0, 0, *[None] * 4, "symbolic_alt"), (1, 0, *[None] * 4, "window_outside_contig")]
+    done = annotate_vcf(source, dest, table(rows), {}, index=True)
+    assert done.records == 2
+    assert (done.unindexed is None) is indexed
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "my.vcf",
+        "a.vcf.gz",
+        *(["a.vcf.gz.tbi"] if indexed else []),
+    }
+    if not indexed:
+        assert "536,870,912" in str(done.unindexed)
+    last = gzip.decompress(dest.read_bytes()).splitlines()[-1].split(b"\t")
+    assert last[:2] == far.split(b"\t")[:2]
+    assert last[7].endswith(b"GLM_REASON=window_outside_contig")
+
+
+def test_a_record_whose_only_info_was_an_older_value_of_ours_keeps_an_info(tmp_path):
+    source, dest = tmp_path / "my.vcf", tmp_path / "a.vcf.gz"
+    source.write_bytes(HEADER + RECORDS[2] + b"\n")
+    annotate_vcf(source, dest, table([(0, 0, *[None] * 5)]), {}, index=True)
+    assert gzip.decompress(dest.read_bytes()).splitlines()[-1] == b"chr1\t20\t.\tG\t.\t.\t.\t.\tGT\t0|0"

@@ -2,9 +2,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from glm_assets.genome.splits import split_by_locus, split_by_window
+from glm_assets.genome.splits import SplitRule, split_by_locus, split_by_window
 from glm_assets.storage.schemas import SPLIT_AUDIT
 from glm_assets.variants.leakage import AUDITED_COLUMNS, TOTAL, audit_splits, measure_leakage, measure_overlap
+from glm_assets.variants.splitting import split_windows
 
 
 def table(rows: list[tuple]) -> pl.DataFrame:
@@ -62,6 +63,66 @@ def test_overlap_agrees_with_every_pair_of_windows(seed):
             length = held_out["window_end"] - held_out["window_start"]
             expected.append((chrom, held_out["split"], len(seen) / length))
     assert measure_overlap(windows).rows() == expected
+
+
+def test_bases_of_the_pseudoautosomal_regions_are_those_of_x_and_of_y():
+    par2_x, par2_y = 155_701_382, 56_887_902
+    windows = table(
+        [
+            ("X", "train", 20_000, 20_100),
+            ("X", "train", par2_x - 50, par2_x + 50),
+            ("X", "test", par2_x + 200, par2_x + 300),
+            ("Y", "train", par2_y + 210, par2_y + 310),
+            ("Y", "val", 20_010, 20_110),
+            ("Y", "val", par2_y - 50, par2_y + 50),  # half of it is Y's own
+            ("Y", "val", par2_x, par2_x + 10),  # not the place that X's PAR2 is carried to
+            ("Y", "test", 5_000_000, 5_000_100),
+            ("1", "test", 20_000, 20_100),
+        ]
+    )
+    assert measure_overlap(windows).rows() == [
+        ("X", "test", 0.9),
+        ("Y", "val", 0.9),
+        ("Y", "val", 0.5),
+        ("Y", "val", 0.0),
+        ("Y", "test", 0.0),
+        ("1", "test", 0.0),
+    ]
+
+
+@pytest.mark.parametrize("rule", ["locus", "gene", "temporal"])
+def test_windows_of_x_and_y_leak_nothing_to_each_other_whichever_is_split_first(rule):
+    x, y = par_windows("X", 0), par_windows("Y", 10)
+    earlier = pl.concat([x, y]) if rule == "temporal" else None
+    halves = [
+        own.with_columns(
+            split=pl.Series(split_windows(own, "NC", SplitRule(rule), partner=other, earlier=earlier).splits)
+        )
+        for own, other in ((x, y), (y, x))
+    ]
+    assert halves[0]["split"].to_list() == halves[1]["split"].to_list()
+    assert halves[0]["split"].n_unique() > 1
+    assert measure_leakage(pl.concat(halves))["overlap"].sum() == 0
+    alone = split_windows(y, "NC", SplitRule(rule), earlier=earlier).splits
+    apart = pl.concat([halves[0], y.with_columns(split=pl.Series(alone))])
+    assert measure_leakage(apart)["overlap"].max() == 1014 / 1024
+
+
+def par_windows(chrom: str, shift: int) -> pl.DataFrame:
+    """Windows of PAR1, 3,000 bases apart, on Y 10 bases beside those of X; no two are equal."""
+    starts = pl.Series(range(20_000 + shift, 400_000, 3000))
+    return pl.DataFrame({"window_start": starts}).select(
+        chrom=pl.lit(chrom),
+        pos=pl.col("window_start") + 1,
+        ref=pl.lit("A"),
+        alt=pl.lit("C"),
+        variation_id=pl.col("window_start"),
+        genes=pl.lit(None, pl.String),
+        window_start="window_start",
+        window_end=pl.col("window_start") + 1024,
+        ref_digest=pl.format("{}r{}", pl.lit(chrom), "window_start"),
+        var_digest=pl.format("{}v{}", pl.lit(chrom), "window_start"),
+    )
 
 
 def test_genes_and_windows_of_train_are_found_on_any_chromosome():

@@ -23,14 +23,14 @@ class Genome:
         return chrom in ("1", "scaffold_7")
 
 
-def judged(*records: tuple[str, int, str, str]) -> pl.DataFrame:
+def judged(*records: tuple[str, int, str, str], both_strands: bool = False) -> pl.DataFrame:
     rows = [(number, *record) for number, record in enumerate(records)]
     frame = pl.DataFrame(rows, ALLELES, orient="row")
     rows = user_alleles(frame, Genome(), indel_max=3).with_row_index("row")  # pyright: ignore[reportArgumentType]
     contig = np.frombuffer(CONTIG.encode(), np.uint8)
     reasons = rows["reason"]
     for block in blocks(rows, RECIPE):
-        reasons = reasons.scatter(block["row"], screen(block, contig, RECIPE)[0])
+        reasons = reasons.scatter(block["row"], screen(block, contig, RECIPE, both_strands=both_strands)[0])
     return rows.with_columns(reasons)
 
 
@@ -84,7 +84,7 @@ def test_refs_are_compared_in_known_sequence_only():
     contig = np.frombuffer(CONTIG.encode(), np.uint8)
     usable = rows.with_columns(pl.lit(None, pl.String).alias("reason"))
     [block] = blocks(usable, RECIPE)
-    found, compared = screen(block, contig, RECIPE)
+    found, compared = screen(block, contig, RECIPE, both_strands=True)
     by_row = dict(zip(block["row"].to_list(), zip(found.to_list(), compared.tolist(), strict=True), strict=True))
     assert by_row == {
         0: ("ref_mismatch", True),
@@ -92,3 +92,40 @@ def test_refs_are_compared_in_known_sequence_only():
         2: (None, True),
         3: ("ref_mismatch", False),
     }
+
+
+@pytest.mark.parametrize(
+    ("record", "drawn"),
+    [
+        # Windows of 8 with the variant at 4; the contig's N is base 11, so that the window of 16 begins just after it.
+        (("1", 16, "ATT", "A"), True),
+        (("1", 17, "TTA", "T"), True),
+        (("1", 17, "TT", "T"), False),
+        (("1", 18, "TAC", "T"), False),
+        (("1", 16, "A", "ACC"), False),
+        (("1", 16, "A", "C"), False),
+        # Before the contig's first base there is nothing; a clamped window draws on it too.
+        (("1", 5, "TG", "T"), True),
+        (("1", 2, "CG", "C"), True),
+        (("1", 2, "C", "CG"), False),
+    ],
+)
+def test_a_deletion_that_draws_unknown_sequence_into_the_other_strand_has_no_score(record, drawn):
+    assert judged(record)["reason"].to_list() == [None]
+    [found] = judged(record, both_strands=True)["reason"]
+    assert found == ("reverse_window_with_n" if drawn else None)
+    assert "reverse_window_with_n" in REASONS
+
+
+def test_the_other_strand_changes_no_other_reason():
+    records = [
+        ("1", 3, "T", "A"),
+        ("1", 9, "A", "C"),
+        ("1", 5, "TG", "T"),
+        ("1", 0, "G", "A"),
+        ("1", 18, "T", "A"),
+    ]
+    one, both = (judged(*records, both_strands=strands)["reason"].to_list() for strands in (False, True))
+    assert one == ["ref_mismatch", "window_with_n", None, "window_outside_contig", None]
+    assert both == [*one[:2], "reverse_window_with_n", *one[3:]]
+    assert judged(records[0], both_strands=True)["reason"].to_list() == ["ref_mismatch"]

@@ -48,7 +48,7 @@ def small(value: float | None) -> str:
         return ABSENT
     if not value:
         return "0"
-    power = math.floor(math.log10(abs(value)))
+    power = math.floor(math.log10(abs(float(f"{value:.2e}"))))  # of the rounded number
     if -3 <= power <= 2:
         return decimal(value, 2 - power)
     mantissa = decimal(value / 10.0**power, 2)

@@ -17,7 +17,13 @@ from glm_assets.evaluation.report.numbers import count, decimal
 
 History = Sequence[Mapping[str, Any]]
 
-_FIGURES = (("score", "CD + CDD + PCC"), ("cd", "CD"), ("cdd", "CDD"), ("pcc", "PCC"))
+_FIGURES = (
+    ("score", "score that chooses"),
+    ("cd", "CD"),
+    ("cdd", "CDD"),
+    ("pcc_ladder", "PCC over ladders"),
+    ("pcc", "PCC by length"),
+)
 
 
 def draw_training(data: ReportData) -> Markup:
@@ -52,19 +58,20 @@ def _soup_sentence(soup: Mapping[str, Any]) -> str:
 
 
 def _has(history: History, key: str) -> bool:
-    return all(key in record["validation"] for record in history)
+    return all(record["validation"].get(key) is not None for record in history)
 
 
 def _by_epoch(name: str, history: History, key: str, title: str, soup: Mapping[str, Any]) -> Markup:
     epochs = np.array([record["epoch"] for record in history])
     values = np.array([record["validation"][key] for record in history], dtype=np.float64)
     kept = np.array([bool(record.get("kept")) for record in history])
-    shown = [*values, *([soup[key]] if key in soup else [])]
+    souped = soup.get(key)
+    shown = [*values, *([souped] if souped is not None else [])]
     chart = _chart(f"{name}: {title} by epoch", "epoch", epochs, title, shown)
     chart.line(epochs, values, colour=NEUTRAL)
     chart.dots(epochs[kept], values[kept], colour=BENIGN, radius=2.2)
-    if key in soup:
-        chart.rule(y=soup[key], colour=ACCENTS[1], dash="5 3")
+    if souped is not None:
+        chart.rule(y=souped, colour=ACCENTS[1], dash="5 3")
     return chart.render()
 
 
