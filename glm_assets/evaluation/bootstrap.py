@@ -44,8 +44,8 @@ class Estimate:
         """Resamples in which the figure exists."""
         return int(np.count_nonzero(~np.isnan(self.draws)))
 
-    def trusted(self, clusters: int) -> Estimate:
-        """The same, without resamples where there are fewer than `MIN_CLUSTERS` clusters to resample."""
+    def trusted(self, clusters: float) -> Estimate:
+        """The same, without resamples where there are effectively fewer than `MIN_CLUSTERS` clusters to resample."""
         return self if clusters >= MIN_CLUSTERS else Estimate(self.value, np.full_like(self.draws, np.nan))
 
     def interval(self) -> tuple[float, float]:
@@ -55,6 +55,18 @@ class Estimate:
             return np.nan, np.nan
         low, high = np.percentile(draws, _PERCENTILES)
         return float(low), float(high)
+
+
+def effective_clusters(cluster: NDArray[np.int64]) -> float:
+    """How many equally large clusters tell as much: Kish's (sum of sizes)^2 / sum of squared sizes.
+
+    One dense gene with nearly all rows and nine small loci count as hardly more than one.
+
+    Args:
+        cluster: (n,) cluster of each row, numbered from 0.
+    """
+    sizes = np.bincount(cluster).astype(np.float64)
+    return float(sizes.sum() ** 2 / np.square(sizes).sum()) if len(cluster) else 0.0
 
 
 def combine(function: Callable[..., NDArray[np.float64]], *estimates: Estimate) -> Estimate:

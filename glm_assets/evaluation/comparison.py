@@ -77,7 +77,7 @@ def compare(test: SealedTest, *, resamples: int, seed: int, small_class: int) ->
     judged, rows, slices, curves = [], [], [], []
     for scored in test.scored:
         ranking = Ranking.of(scored.score, test.label, cluster)
-        auroc = ranking.auroc(loci).trusted(ranking.loci)
+        auroc = ranking.auroc(loci).trusted(ranking.effective_loci)
         one = _Judged(scored, ranking, auroc, distance_figures(scored, test, loci, ladders))
         own_slices, macro, classes = slice_scorer(scored, ranking, parts, loci, small_class)
         judged.append(one)
@@ -112,7 +112,7 @@ def _row(one: _Judged, test: SealedTest, loci: Resamples) -> dict[str, Any]:
         "coverage_pathogenic": ranking.pathogenic / int((label == 1).sum()),
         "coverage_benign": ranking.benign / int((label == 0).sum()),
         "resamples": one.auroc.resamples,
-        **_estimates(auroc=one.auroc, auprc=ranking.auprc(loci).trusted(ranking.loci)),
+        **_estimates(auroc=one.auroc, auprc=ranking.auprc(loci).trusted(ranking.effective_loci)),
         **_distance_row(one.distances),
         **_probability_row(scored.probability, label, loci),
     }
@@ -178,7 +178,7 @@ def _auroc_within(one: _Judged, rows: NDArray[np.bool_], loci: Resamples) -> Est
     if rows.sum() == len(one.ranking.row):
         return one.auroc
     ranking = one.ranking.within(rows)
-    return ranking.auroc(loci).trusted(ranking.loci)
+    return ranking.auroc(loci).trusted(ranking.effective_loci)
 
 
 def _difference(first: _Judged, second: _Judged, metric: str, one: Estimate, other: Estimate) -> dict[str, Any]:

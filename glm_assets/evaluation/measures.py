@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from glm_assets.evaluation.bootstrap import Estimate, Resamples, combine
+from glm_assets.evaluation.bootstrap import Estimate, Resamples, combine, effective_clusters
 from glm_assets.evaluation.scores import Scored, SealedTest
 from glm_assets.heads.metrics import contrast, pearson_by_group
 
@@ -83,7 +83,7 @@ def distance_figures(
     pathogenic, benign = (loci.mean(distance, label == value) for value in (1, 0))
     pcc_length = loci.pearson_by_group(length.astype(np.float64), distance, group)
     pcc_ladder, usable = _ladder_pcc(scored, test, ladders)
-    clusters = loci.counts.shape[1]
+    clusters = effective_clusters(loci.cluster)
     return DistanceFigures(
         cd=loci.mean(distance, everything).trusted(clusters),
         cdd=combine(np.subtract, pathogenic, benign).trusted(clusters),

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from glm_assets.evaluation.bootstrap import Estimate, Resamples, blockwise, ratio
+from glm_assets.evaluation.bootstrap import Estimate, Resamples, blockwise, effective_clusters, ratio
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class Ranking:
     def loci(self) -> int:
         """Clusters of the rows."""
         return len(np.unique(self.cluster))
+
+    @property
+    def effective_loci(self) -> float:
+        """Equally large clusters that would tell as much."""
+        return effective_clusters(self.cluster)
 
     def within(self, rows: NDArray[np.bool_]) -> Ranking:
         """The same order of some rows.

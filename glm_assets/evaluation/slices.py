@@ -84,7 +84,7 @@ def slice_scorer(
     """
     rows, classes = [], []
     for part, own in _within(ranking, parts):
-        auroc = own.auroc(resamples).trusted(own.loci)
+        auroc = own.auroc(resamples).trusted(own.effective_loci)
         small = min(own.pathogenic, own.benign) < small_class
         if part.by == "consequence" and not small:
             classes.append(auroc)

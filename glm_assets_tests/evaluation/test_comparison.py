@@ -239,3 +239,13 @@ def test_few_loci_give_figures_without_intervals_and_no_verdict(loci, known):
     assert (recommend(comparison).scorer == "strong") == known
     parts = comparison.slices.filter(pl.col("name") == "strong", pl.col("by") == "chromosome")
     assert (parts["auroc_low"][0] is not None) == known
+
+
+def test_one_locus_with_nearly_all_rows_counts_as_one():
+    variants = ROWS.with_columns(locus=(pl.int_range(ROWS.height) - 380).clip(0), chrom=pl.lit("13"))
+    comparison = compare(
+        SealedTest(variants, ladders(), (head("strong", variants, 3.0),)), resamples=200, seed=0, small_class=5
+    )
+    row = scorer(comparison, "strong")
+    assert row["loci"] == 20
+    assert row["auroc_low"] is row["cd_low"] is None

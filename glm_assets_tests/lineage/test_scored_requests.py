@@ -139,7 +139,7 @@ def test_a_probe_that_is_fitted_again_scores_anew(root, tmp_path):
 def test_a_head_of_another_encoder_scores_nothing(root, tmp_path):
     study = asking(root, region=f"22:{PLACE + 1}-{PLACE + 1}")
     weights = (root.root / "head_1.safetensors").read_bytes()
-    own = {key: root.encoder_spec.as_dict()[key] for key in ("name", "revision", "layer", "dimension")}
+    own = {key: root.encoder_spec.as_dict()[key] for key in ("name", "revision", "layer", "dimension", "pooling")}
     for name, encoder in (("own", own), ("other", own | {"layer": "blocks.3.mlp.l3"})):
         folder = tmp_path / name
         folder.mkdir()
@@ -147,7 +147,7 @@ def test_a_head_of_another_encoder_scores_nothing(root, tmp_path):
         (folder / META_FILE).write_text(json.dumps({"encoder": encoder}))
     choices = {name: Choices(str(tmp_path / name), "none", likelihood=False) for name in ("own", "other")}
     manifest = make_scored_variants(study, choices["own"], NullTracker.registry, silent)
-    assert manifest.facts["head_encoder"] == "name, revision, layer and width agree"
+    assert manifest.facts["head_encoder"] == "name, revision, layer, pooling and width agree"
     with pytest.raises(EncoderError, match=r"another encoder.*blocks\.3\.mlp\.l3"):
         make_scored_variants(study, choices["other"], NullTracker.registry, silent)
 
