@@ -250,7 +250,8 @@ def _facts(
     return {
         "recommendation": advice.text,
         "best": advice.best,
-        "rows": test.variants.height,
+        "rows": comparison.scorers.height,
+        "test_rows": test.variants.height,
         "sealed": is_sealed(study),
         "pathogenic": int((test.label == 1).sum()),
         "benign": int((test.label == 0).sum()),

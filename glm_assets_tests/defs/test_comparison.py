@@ -68,7 +68,7 @@ def test_the_rows_that_judge_are_those_of_the_test_split(made):
     study, facts, folder = made
     test = rows_of(study, "test")
     assert facts["sealed"] is True
-    assert facts["rows"] == test.height
+    assert facts["test_rows"] == test.height
     assert facts["pathogenic"] == test["label"].sum()
     assert facts["loci"] == test.select("chrom", "locus").n_unique()
     for row in read_part(folder).iter_rows(named=True):
@@ -137,7 +137,7 @@ def test_the_page_and_the_other_tables_lie_beside(made):
     assert set(slices["by"]) >= {"kind", "consequence", "stars", "chromosome", "gene_rows"}
     whole = slices.filter(pl.col("name") == "head_v3").group_by("by").agg(pl.col("rows").sum())
     totals = dict(whole.iter_rows())
-    assert totals["chromosome"] == totals["stars"] == totals["consequence"] == facts["rows"]
+    assert totals["chromosome"] == totals["stars"] == totals["consequence"] == facts["test_rows"]
 
 
 def test_what_was_not_made_is_absent_with_its_reason_and_the_rest_is_compared(made, tmp_path):
@@ -171,7 +171,7 @@ def test_a_study_that_trains_on_its_test_rows_is_judged_on_val_and_says_so(made,
     assert not manifest.reused
     val = rows_of(study, "val")
     assert manifest.facts["sealed"] is False
-    assert manifest.facts["rows"] == val.height
+    assert manifest.facts["test_rows"] == val.height
     assert table_row(folder, "distance")["brier"] is None  # no rows are left to calibrate on
     assert "trains on its test rows" in (folder / REPORT_FILE).read_text(encoding="utf-8")
     won = {"candidate": "1", "against": None, "estimate": 0.9, "low": 0.8, "high": 1.0}

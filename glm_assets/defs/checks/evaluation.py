@@ -29,7 +29,7 @@ def comparison_results(manifest: Manifest) -> Sequence[dg.AssetCheckResult]:
     facts = manifest.facts
     answers = {
         "beats_baseline": (facts["beats_baseline"], facts["recommendation"]),
-        "test_is_sealed": (facts["sealed"], f"{facts['rows']:,} rows judge"),
+        "test_is_sealed": (facts["sealed"], f"{facts['test_rows']:,} rows judge"),
         "nothing_absent": (not facts["absent"], ", ".join(facts["absent"]) or "none"),
     }
     return [
