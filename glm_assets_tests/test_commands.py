@@ -24,7 +24,7 @@ pytestmark = pytest.mark.system
 
 MATERIALIZE = "dagster asset materialize -m glm_assets.definitions --select"
 EMBED = f"{MATERIALIZE} clinvar_variants,variant_windows,variant_embeddings --partition"
-ASSETS = 25
+ASSETS = 24
 
 RUNS = "{ runsOrError { ... on Runs { results { id status tags { key value } assetSelection { path } } } } }"
 NODES = "{ assetNodes { assetKey { path } groupName } }"
