@@ -35,8 +35,10 @@ def test_the_demo_makes_everything_once_and_says_where_it_is(checkout):
         "sources",
         *(f"embed chromosome {chrom}" for chrom in ("21", "22", "MT")),
         "train and submit",
+        "compare and score",
     ]
     for place in (
+        "data/tables/head_comparison/report.html",
         "data/submission/submission.csv",
         "data/warehouse.duckdb",
         "data/heads/",
@@ -52,7 +54,7 @@ def test_the_demo_makes_everything_once_and_says_where_it_is(checkout):
 
     root = checkout.folder / "data"
     manifests = {path: json.loads(path.read_text())["created"] for path in root.glob("**/manifest.json")}
-    assert len(manifests) >= 14
+    assert len(manifests) >= 28
     assert "epoch" in output
     again = checkout.run("make demo")
     assert "epoch" not in again
