@@ -9,6 +9,7 @@ from glm_assets.encoders.device import prepare_device, resolve_device
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.head_figures import distance_histogram, training_curves
 from glm_assets.heads.data import HeadData
+from glm_assets.heads.files import META_FILE
 from glm_assets.heads.pyfunc import head_card
 from glm_assets.heads.recipes import RecipeName
 from glm_assets.heads.train import MODEL_FILE, HeadResult, train_head
@@ -18,8 +19,6 @@ from glm_assets.lineage.study import Study
 from glm_assets.storage.atomic import write_json
 from glm_assets.storage.products import Facts, Manifest, Product
 from glm_assets.tracking import TrackedRun, Tracker
-
-META_FILE = "meta.json"
 
 
 def make_head(
