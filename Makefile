@@ -30,7 +30,7 @@ help:  ## show this list
 	@touch $@ .venv/.demo
 
 .venv/.system: .venv/.dev
-	$(INSTALL) --editable '.[evo2,tracking,search,hf,dev,ray]'
+	$(INSTALL) --editable '.[evo2,tracking,search,hf,dev,ray,postgres,k8s,docs]'
 	@touch $@
 
 # $(call stage,name,arguments): show a dagster command, run it, and note its seconds.
