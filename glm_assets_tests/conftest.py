@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,3 +37,25 @@ def tiny_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from glm_assets.demo.tree import make_demo_tree
 
     return make_demo_tree(tmp_path_factory.mktemp("tree") / "tree", TINY_RECIPE).root
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server without databases of its own."""
+    from glm_assets_tests.postgres import serve_postgres
+
+    with serve_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("no browser: apt-get install -y chromium")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()

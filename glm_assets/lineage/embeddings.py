@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from glm_assets.encoders.base import Encoder, EncoderSpec
 from glm_assets.encoders.embed import EmbedReport, embed_sequences, embed_variants, read_vectors
 from glm_assets.encoders.engines.worker_processes import StartWorker
+from glm_assets.encoders.evo2.plan import TWO_FORWARDS
 from glm_assets.encoders.shards import REVERSE_WINDOW
 from glm_assets.encoders.summary import VectorSummary, summarise_sequences, summarise_vectors
 from glm_assets.evaluation.embedding_figures import plot_pair_distances
@@ -234,7 +235,7 @@ def embedding_facts(spec: EncoderSpec, report: EmbedReport, store: EmbeddingStor
         "probe_drift": report.probe_drift,
         "damaged_shards_set_aside": store.damaged,
         "precision": spec.dtype,
-        "pairs": str(spec.extras["pairs"]),
+        "pairs": str(spec.extras.get("pairs", TWO_FORWARDS)),
         "fingerprint": spec.fingerprint,
     }
 
