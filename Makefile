@@ -2,6 +2,11 @@
 SHELL := /bin/sh
 PYTHON ?= python3.11
 BIN := .venv/bin
+# Where the demo's data are kept: a folder, or a URL that all machines see.
+ROOT := $(or $(GLM_DATA_ROOT),data)
+ON_STORE := $(findstring ://,$(ROOT))
+# What the demo needs besides, on other engines: make demo EXTRAS=ray
+EXTRAS ?= $(if $(findstring s3://,$(ROOT)),s3)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest --durations=10
 MODULE := -m glm_assets.definitions
@@ -10,8 +15,10 @@ MODULE := -m glm_assets.definitions
 CHROMOSOME := clinvar_variants,variant_windows,variant_embeddings,variant_likelihoods,covariance_embeddings
 TRAINED := split_audit,mutation_ladders,head_v0,head_v1,head_v2,head_v3,linear_probe,covariance_probe
 
+TRACKING := from glm_assets.settings import Settings; print(Settings.from_environment().tracking_uri)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-sources demo-embed demo-train demo-submit test test-system check format clean
+.PHONY: help demo test test-system check audit docs format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +30,10 @@ help:  ## show this list
 
 .venv/.demo: .venv/.pip pyproject.toml
 	$(INSTALL) --editable '.[evo2,tracking,search]'
+	@touch $@
+
+.venv/.demo-%: .venv/.demo
+	$(INSTALL) --editable '.[evo2,tracking,search,$(EXTRAS)]'
 	@touch $@
 
 .venv/.dev: .venv/.pip pyproject.toml
@@ -40,7 +51,7 @@ define stage
 	echo "  $(1) $$(( $$(date +%s) - begin )) s" >> .dagster/demo_seconds
 endef
 
-demo: .venv/.demo  ## run the main lineage offline on the CPU, by plain dagster commands
+demo: .venv/.demo$(if $(EXTRAS),-$(subst $(,),-,$(EXTRAS)))  ## run the main lineage offline on the CPU, by plain dagster commands
 	@mkdir -p .dagster && rm -f .dagster/demo_seconds
 	$(call stage,sources,--select 'group:sources')
 	$(call stage,embed chromosome 21,--select '$(CHROMOSOME)' --partition 21)
@@ -50,11 +61,11 @@ demo: .venv/.demo  ## run the main lineage offline on the CPU, by plain dagster 
 	$(call stage,compare and score,--select 'head_comparison$(,)submission_score')
 	@echo; echo "Seconds of each stage:"; cat .dagster/demo_seconds
 	@echo
-	@echo "Report      data/tables/head_comparison/report.html"
-	@echo "Submission  data/submission/submission.csv"
-	@echo "DuckDB      data/warehouse.duckdb"
-	@echo "Heads       data/heads/"
-	@echo "MLflow      $(BIN)/mlflow ui --backend-store-uri sqlite:///data/mlflow/mlflow.db   then http://127.0.0.1:5000"
+	@echo "Report      $(ROOT)/tables/head_comparison/report.html"
+	@echo "Submission  $(ROOT)/submission/submission.csv"
+	@echo "DuckDB      $(if $(ON_STORE),in Python: glm_assets.open_warehouse(),$(ROOT)/warehouse.duckdb)"
+	@echo "Heads       $(ROOT)/heads/"
+	@echo "MLflow      $(BIN)/mlflow ui --backend-store-uri $(if $(ON_STORE),$$($(BIN)/python -c '$(TRACKING)'),sqlite:///$(ROOT)/mlflow/mlflow.db)   then http://127.0.0.1:5000"
 	@echo "Dagster UI  $(BIN)/dagster dev                                                  then http://127.0.0.1:3000"
 
 test: .venv/.dev  ## run the tests (below 10 minutes)
@@ -63,11 +74,19 @@ test: .venv/.dev  ## run the tests (below 10 minutes)
 test-system: .venv/.system  ## run the slow tests: servers, killed processes, the whole demo (below 35 minutes)
 	$(PYTEST) -n 2 --dist loadfile -m system
 
-check: .venv/.system  ## lint, format, types and definitions
+check: .venv/.system audit  ## lint, format, types, definitions and known vulnerabilities
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	PATH="$(CURDIR)/$(BIN):$$PATH" dg check defs
+
+docs: .venv/.system  ## write the data dictionary and build the documentation into build/docs
+	$(BIN)/python -m glm_assets.storage.dictionary > docs/tables.md
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "Documentation  build/docs/index.html"
+
+audit: .venv/.system  ## look for known vulnerabilities in the pinned packages
+	$(BIN)/python .ci/audit.py constraints.txt
 
 format: .venv/.dev  ## format the code
 	$(BIN)/ruff check --fix

@@ -15,6 +15,11 @@ not vectors meaningful.
 as a share of their norm. `original` are two independent forwards in bfloat16, pooled and stored as the original does
 (`mean` only) or pooled in float32 (`two_forwards`). `enough` is the fastest arithmetic here whose error is at most a
 tenth of the original's (mean pooling).
+
+A GPU gets three more parts: `batches` (`--batch-variants`, ours by `encoder.batch_tokens`, with the peak of its
+memory), `grid` (the same for `downstream:128` on a grid of windows), and `forwards` of vtx: plain, with its kernels,
+and, where `--compile` asks for it, with torch.compile. A machine without the real windows reads them from a file:
+`--save-windows FILE` where they are, `--windows FILE` there.
 """
 
 from __future__ import annotations
@@ -41,19 +46,21 @@ from torch.overrides import TorchFunctionMode
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from flops import LAYER, MODEL, RECIPE, default_mirror, real_windows
+from flops import DOWNSTREAM, GRID, LAYER, MEAN, MODEL, RECIPE, default_mirror, real_windows
 
 from glm_assets.encoders.evo2.blocks import Arithmetic
-from glm_assets.encoders.evo2.config import blocks_needed, model_config
+from glm_assets.encoders.evo2.config import blocks_needed, evo2_spec, model_config
 from glm_assets.encoders.evo2.cpu import has_flash_attention
 from glm_assets.encoders.evo2.downstream import embed_downstream_batch
 from glm_assets.encoders.evo2.flops import Evo2Flops
 from glm_assets.encoders.evo2.model import build_model
 from glm_assets.encoders.evo2.pairs import embed_pair_batch
 from glm_assets.encoders.evo2.plan import PairBatch, next_batch
+from glm_assets.encoders.evo2.tally import FlopTally
 from glm_assets.encoders.pooling import Pooling
 from glm_assets.encoders.reduction import fixed_directions, pool_outputs
 from glm_assets.encoders.shards import window_matrix
+from glm_assets.genome.windows import WindowRecipe
 
 Pairs = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
 
@@ -77,6 +84,7 @@ ARITHMETIC = {
     "bfloat16x2": (torch.bfloat16, Arithmetic(wide_stream=True, split=True)),
     "float32": (torch.float32, Arithmetic()),
 }
+BATCH_TOKENS = (8_192, 16_384, 32_768, 65_536, 131_072)
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}  # dense bfloat16, from NVIDIA's data sheets
 
 
@@ -170,20 +178,29 @@ def embed_ours(
     model: Any, pairs: Pairs, pooling: Pooling, arithmetic: Arithmetic, budget: int = BATCH * RECIPE.length
 ) -> NDArray[np.float32]:
     """Our differences (n, dimension), in the encoder's own batches; equal references must be side by side."""
-    ref, var, offset = pairs
-    reference = np.cumsum(np.append(True, (ref[1:] != ref[:-1]).any(axis=1)))
-    few = pooling.kind == "downstream" and pooling.width
-    own = pooling.width if few and pooling.width else ref.shape[1]
-    deltas, rows = [], np.arange(len(ref))
+    embed = embed_downstream_batch if _takes_few(pooling) else embed_pair_batch
+    deltas = []
     with torch.inference_mode():
-        while rows.size:
-            taken = rows[: next_batch(reference[rows], ref.shape[1], own, budget)]
-            batch = PairBatch.of(ref[taken], var[taken], offset[taken], pooling)
-            embed = embed_downstream_batch if few else embed_pair_batch
+        for batch in plan(pairs, pooling, budget):
             (found,) = embed(model, [LAYER], batch, pooling, arithmetic)
             deltas.append(found[1].cpu().numpy())
-            rows = rows[taken.size :]
     return np.concatenate(deltas)
+
+
+def plan(pairs: Pairs, pooling: Pooling, budget: int) -> Iterator[PairBatch]:
+    """The encoder's own batches."""
+    ref, var, offset = pairs
+    reference = np.cumsum(np.append(True, (ref[1:] != ref[:-1]).any(axis=1)))
+    own = pooling.width if _takes_few(pooling) and pooling.width else ref.shape[1]
+    rows = np.arange(len(ref))
+    while rows.size:
+        taken = rows[: next_batch(reference[rows], ref.shape[1], own, budget)]
+        yield PairBatch.of(ref[taken], var[taken], offset[taken], pooling)
+        rows = rows[taken.size :]
+
+
+def _takes_few(pooling: Pooling) -> bool:
+    return pooling.kind == "downstream" and pooling.width is not None
 
 
 def outputs(model: Any, windows: NDArray[np.uint8], device: str) -> torch.Tensor:
@@ -344,18 +361,40 @@ def price_of_arithmetic(pairs: Pairs, device: str) -> dict[str, float]:
     return rates
 
 
-def gpu_figures(pairs: Pairs, device: str) -> dict[str, Any]:
-    """Tokens per second and share of the GPU's peak by batch size: plain, with vtx's kernels, with torch.compile."""
-    model = make_model(device, blocks_needed(LAYER, model_config(MODEL)), torch.bfloat16)
-    found: dict[str, Any] = {"torch": torch.__version__, "flash_attn": has_flash_attention()}
+def batch_figures(model: Any, pairs: Pairs, pooling: Pooling, device: str) -> dict[str, Any]:
+    """Ours by the tokens of a batch, in bfloat16: speed, share of the GPU's peak, and memory."""
+    tally = FlopTally(
+        evo2_spec(MODEL, revision="", layer=LAYER, pooling=pooling.name, device=device), model_config(MODEL)
+    )
+    found: dict[str, Any] = {"n_variants": len(pairs[0]), "distinct_references": count_references(pairs)}
+    for budget in BATCH_TOKENS:
+        tokens, flops = zip(*map(tally.pairs, plan(pairs, pooling, budget)), strict=True)
+        computed = sum(one.computed for one in flops)
+        run = partial(embed_ours, model, pairs, pooling, Arithmetic(), budget)
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        found[str(budget)] = _rate(run, sum(tokens), computed, device) | {
+            "pairs_per_second": None,
+            "peak_memory_gb": round(torch.cuda.max_memory_allocated(device) / 1e9, 1),
+        }
+        if took := found[str(budget)].get("seconds"):
+            found[str(budget)]["pairs_per_second"] = round(len(pairs[0]) / took, 2)
+    return found
+
+
+def forward_figures(model: Any, pairs: Pairs, device: str, *, compiled: bool) -> dict[str, Any]:
+    """Whole forwards of vtx by windows in a batch: plain, with vtx's kernels, with torch.compile."""
+    flops = Evo2Flops(model_config(MODEL), blocks_needed(LAYER, model_config(MODEL)))
+    found: dict[str, Any] = {}
     for windows in (1, 8, 32, 64):
         tokens = np.resize(pairs[0], (windows, RECIPE.length)).astype(np.int64)
         ids = torch.from_numpy(tokens).to(device)
-        for label in ("plain", "kernels", "compiled"):
+        done = windows * (RECIPE.length * flops.token + flops.mixers(RECIPE.length))
+        for label in ("plain", "kernels", *(("compiled",) if compiled else ())):
             _use_kernels(model, on=label == "kernels")
             run = torch.compile(model.stateless_forward) if label == "compiled" else model.stateless_forward
-            found[f"{label}_batch{windows}"] = _rate(partial(_forward, model, run, ids), windows, device)
-    found["peak_memory_gb"] = round(torch.cuda.max_memory_allocated(device) / 1e9, 1)
+            found[f"{label}_batch{windows}"] = _rate(partial(_forward, model, run, ids), ids.numel(), done, device)
+    _use_kernels(model, on=False)
     return found
 
 
@@ -364,19 +403,19 @@ def _forward(model: Any, run: Callable[[torch.Tensor], object], ids: torch.Tenso
     run(model.embedding_layer(ids))
 
 
-def _rate(run: Callable[[], object], windows: int, device: str) -> dict[str, Any] | str:
-    """What a forward of whole windows reaches, or why it does not run."""
-    flops = Evo2Flops(model_config(MODEL), blocks_needed(LAYER, model_config(MODEL)))
+def _rate(run: Callable[[], object], tokens: int, flops: float, device: str) -> dict[str, Any]:
+    """What a computation reaches, or why it does not run."""
     try:
-        seconds_of(run, device)
-        took = min(seconds_of(run, device) for _ in range(3))
+        first = seconds_of(run, device)
+        took = min(seconds_of(run, device) for _ in range(3 if first < 2 else 1))
     except Exception as error:  # noqa: BLE001 - kernels and compilers fail in ways of their own
-        return f"{type(error).__name__}: {str(error)[:120]}"
-    tflops = windows * (RECIPE.length * flops.token + flops.mixers(RECIPE.length)) / took / 1e12
-    name = torch.cuda.get_device_name(device)
+        return {"error": f"{type(error).__name__}: {str(error)[:120]}"}
+    tflops = flops / took / 1e12
+    name = torch.cuda.get_device_name(device) if device != "cpu" else device
     peak = next((value for known, value in PEAK_TFLOPS.items() if known in name), None)
     return {
-        "tokens_per_second": round(windows * RECIPE.length / took),
+        "seconds": round(took, 3),
+        "tokens_per_second": round(tokens / took),
         "tflops": round(tflops, 1),
         "share_of_peak": round(tflops / peak, 3) if peak else None,
     }
@@ -390,17 +429,34 @@ def _use_kernels(model: Any, *, on: bool = True) -> None:
             engine.use_hcs_kernel = engine.use_hcm_kernel = engine.use_hcl_kernel = on
 
 
-def take_pairs(mirror: Path, first: int, count: int) -> tuple[Pairs, int]:
+def take_pairs(mirror: Path, recipe: WindowRecipe, first: int, count: int) -> Pairs:
     """Consecutive labelled variants by position, ordered so that equal references are side by side."""
     windows = (
-        real_windows(mirror, RECIPE).sort("pos")[first : first + count].sort("window_start", maintain_order=True)
+        real_windows(mirror, recipe).sort("pos")[first : first + count].sort("window_start", maintain_order=True)
     )
-    pairs = (
+    return (
         window_matrix(windows["ref_seq"]),
         window_matrix(windows["var_seq"]),
         windows["variant_offset"].to_numpy().astype(np.int64),
     )
-    return pairs, windows["ref_digest"].n_unique()
+
+
+def count_references(pairs: Pairs) -> int:
+    """Distinct reference windows."""
+    return len(np.unique(pairs[0], axis=0))
+
+
+def save_pairs(file: Path, sets: dict[str, Pairs]) -> None:
+    """Keep pairs for a machine without the data they come from."""
+    arrays = {f"{name}_{part}": array for name, pairs in sets.items() for part, array in enumerate(pairs)}
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def read_pairs(file: Path, name: str, count: int) -> Pairs:
+    """The first of the pairs that were kept under a name."""
+    with np.load(file) as arrays:
+        ref, var, offset = (arrays[f"{name}_{part}"][:count] for part in range(3))
+    return ref, var, offset
 
 
 def main() -> None:
@@ -413,10 +469,31 @@ def main() -> None:
     parser.add_argument("--error-variants", type=int, default=6, help="0 to leave the errors out")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--batch-variants", type=int, default=256, help="for `batches` and `grid`, on a GPU")
+    parser.add_argument("--compile", action="store_true", help="time torch.compile too, on a GPU: minutes")
+    parser.add_argument("--windows", type=Path, help="read the windows from a file that --save-windows wrote")
+    parser.add_argument("--save-windows", type=Path, help="write windows to a file, measure nothing")
     options = parser.parse_args()
+    if options.save_windows:
+        count = max(options.variants, options.batch_variants)
+        recipes = {"centred": RECIPE, "grid": GRID}
+        sets = {name: take_pairs(options.mirror, recipe, options.first, count) for name, recipe in recipes.items()}
+        save_pairs(options.save_windows, sets)
+    else:
+        print(json.dumps(measure(options)))
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All figures that are asked for."""
     torch.set_num_threads(options.threads)
     began = time.perf_counter()
-    pairs, references = take_pairs(options.mirror, options.first, options.variants)
+
+    def pairs_of(name: str, recipe: WindowRecipe, count: int) -> Pairs:
+        if options.windows:
+            return read_pairs(options.windows, name, count)
+        return take_pairs(options.mirror, recipe, options.first, count)
+
+    pairs = pairs_of("centred", RECIPE, options.variants)
     seconds = measure_speed(pairs, options.device, options.repeats)
     figures = {
         "name": "embedding",
@@ -425,7 +502,7 @@ def main() -> None:
         "ratio_downstream128": round(seconds["original"] / seconds["downstream128"], 2),
         "device": options.device if options.device == "cpu" else torch.cuda.get_device_name(options.device),
         "n_variants": options.variants,
-        "distinct_references": references,
+        "distinct_references": count_references(pairs),
         "seconds": {name: round(took, 2) for name, took in seconds.items()},
         "original_windows_per_second": round(2 * options.variants / seconds["original"], 2),
     }
@@ -437,9 +514,14 @@ def main() -> None:
         good = [name for name in ARITHMETIC if errors[name] <= errors["original"] / 10]
         figures |= {"windows_per_second": rates, "enough": max(good, key=rates.__getitem__, default=None)}
     if options.device != "cpu":
-        figures |= gpu_figures(pairs, options.device)
+        model = make_model(options.device, blocks_needed(LAYER, model_config(MODEL)), torch.bfloat16)
+        figures |= {"torch": torch.__version__, "flash_attn": has_flash_attention()}
+        for name, recipe, pooling in (("batches", RECIPE, MEAN), ("grid", GRID, DOWNSTREAM)):
+            many = pairs_of("centred" if recipe is RECIPE else "grid", recipe, options.batch_variants)
+            figures[name] = batch_figures(model, many, pooling, options.device)
+        figures["forwards"] = forward_figures(model, pairs, options.device, compiled=options.compile)
     figures["total_seconds"] = round(time.perf_counter() - began)
-    print(json.dumps(figures))
+    return figures
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from glm_assets.defs.build import build_defs  # noqa: E402 - after the filter, or every step would print the warnings
+from glm_assets.defs.executors import chosen_executor  # noqa: E402
 from glm_assets.lineage.study import Study  # noqa: E402
 from glm_assets.settings import Settings  # noqa: E402
-from glm_assets.tracking import MlflowTracker  # noqa: E402
+from glm_assets.tracking import open_tracker  # noqa: E402
 
 settings = Settings.from_environment()
-defs = build_defs(Study(settings), MlflowTracker(settings.tracking_uri))
+tracker = open_tracker(settings.tracking_uri, settings.tracking, settings.outbox)
+defs = build_defs(Study(settings), tracker, executor=chosen_executor(settings))

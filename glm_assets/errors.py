@@ -68,6 +68,14 @@ class ReferenceMismatchError(GlmError):
     """Variants and reference do not belong together (another build, a missing contig)."""
 
 
+class ImplausibleReleaseError(GlmError):
+    """A release has lost more rows than a release does: nothing is to be made from it unseen."""
+
+
+class RunFailedError(GlmError):
+    """A run that others were to follow has failed."""
+
+
 class MissingUpstreamError(GlmError):
     """A product that this one is made from is absent or out of date."""
 

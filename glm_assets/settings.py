@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from functools import cached_property
@@ -12,8 +14,12 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from glm_assets.encoders.huggingface import encoder as huggingface
-from glm_assets.errors import SettingsError
+from glm_assets.errors import SettingsError, StorageError
 from glm_assets.profiles.profile import DEMO_TREE, Profile, build_profile, describe, parse_date, read_profile
+from glm_assets.storage.addresses import is_address
+from glm_assets.storage.limits import GB, LIMITS
+from glm_assets.storage.remote_root import check_root_address
+from glm_assets.tracking.outbox import OUTBOX
 
 _PREFIX = "GLM_"
 
@@ -24,7 +30,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, populate_by_name=True)
 
     profile: str = Field(default="demo", description="demo, full, faithful, or the path of a YAML file")
-    data_root: str = Field(default="data", description="folder where everything is kept")
+    data_root: str = Field(
+        default="data", description="folder or URL (s3://bucket/folder) where everything is kept"
+    )
     embeddings_url: str | None = Field(
         default=None,
         description="folder or URL where vectors are kept; several data roots may share it; "
@@ -48,6 +56,9 @@ class Settings(BaseSettings):
     checkpoint: Path | None = Field(default=None, description="local weights file of the encoder")
     device: str = Field(default="auto", description="auto, cpu or cuda:N")
     offline: bool = Field(default=False, description="refuse any download")
+    max_gb: float = Field(
+        default=64, gt=0, description="largest download, and largest file after decompression, in GB"
+    )
     cpu_threads: int = Field(default=1, ge=1, description="torch threads of a step on a CPU")
     local_dir: Path = Field(default=Path(".glm"), description="local scratch")
     engine: Literal["local", "workers", "pipes", "ray"] = Field(
@@ -57,7 +68,18 @@ class Settings(BaseSettings):
     worker_command: str | None = Field(
         default=None, description="what starts a worker, with {job} in it; default: a process here"
     )
+    executor: Literal["processes", "ray", "k8s"] = Field(
+        default="processes", description="where steps run: processes here, jobs of a Ray cluster, or pods (k8s)"
+    )
+    step_cpus: float = Field(default=1.0, gt=0, description="CPUs that a step asks of a Ray cluster")
+    gpu_pod: dict[str, Any] | None = Field(
+        default=None, description="a dagster-k8s/config as JSON: what the pods of GPU steps have besides"
+    )
     ray_address: str | None = Field(default=None, validation_alias="RAY_ADDRESS")
+    tracking: Literal["queue", "require"] = Field(
+        default="queue",
+        description="while MLflow cannot be reached: queue what is recorded for later, or require it and train nothing",
+    )
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
 
     @field_validator("device")
@@ -76,11 +98,14 @@ class Settings(BaseSettings):
 
     @field_validator("data_root")
     @classmethod
-    def _local(cls, value: str) -> str:
+    def _place(cls, value: str) -> str:
         if not value.strip():
-            raise ValueError("allowed: a folder, or the variable unset for `data`")
-        if "://" in value:
-            raise ValueError("only a folder is supported as data root so far")
+            raise ValueError("allowed: a folder, a URL, or the variable unset for `data`")
+        if is_address(value):
+            try:
+                check_root_address(value)
+            except StorageError as error:
+                raise ValueError(str(error)) from error
         return value
 
     @classmethod
@@ -96,14 +121,25 @@ class Settings(BaseSettings):
                 names = ", ".join(_PREFIX + name.upper() for name in allowed)
                 raise SettingsError(f"unknown environment variable {variable}", expected=f"one of {names}")
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
-            raise SettingsError(f"environment (prefix {_PREFIX}): {describe(error, cls)}") from error
+            # The values stay out of the message and its cause: they may hold passwords.
+            raise SettingsError(f"environment (prefix {_PREFIX}): {describe(error, cls)}") from None
+        LIMITS.max_bytes = int(settings.max_gb * GB)
+        return settings
 
     @cached_property
     def root(self) -> Path:
-        """The data root as an absolute path."""
-        return Path(self.data_root).expanduser().resolve()
+        """The data root as an absolute path; of one at a URL this machine's working copy, in `local_dir`."""
+        if self.remote_root is None:
+            return Path(self.data_root).expanduser().resolve()
+        name = hashlib.sha256(self.remote_root.encode()).hexdigest()[:16]
+        return self.local_dir.expanduser().resolve() / "roots" / name
+
+    @property
+    def remote_root(self) -> str | None:
+        """The data root's URL; None of a folder."""
+        return self.data_root.rstrip("/") if is_address(self.data_root) else None
 
     @cached_property
     def run_profile(self) -> Profile:
@@ -142,6 +178,23 @@ class Settings(BaseSettings):
     def demo_tree(self) -> Path:
         """Where the generated tree lies."""
         return self.root / "demo_tree"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables by which a process elsewhere sees the same; its Ray cluster is its own."""
+        given = {name: getattr(self, name) for name in sorted(self.model_fields_set - {"ray_address"})}
+        return {
+            str(type(self).model_fields[name].validation_alias or _PREFIX + name.upper()): (
+                json.dumps(value) if isinstance(value, dict) else str(value)
+            )
+            for name, value in given.items()
+            if value is not None
+        }
+
+    @property
+    def outbox(self) -> Path:
+        """Where what MLflow could not take waits."""
+        return self.root / OUTBOX
 
     @property
     def tracking_uri(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ class RayCluster:
         from ray.cluster_utils import Cluster
 
         head = {"num_cpus": 0, "node_ip_address": "127.0.0.1", "include_dashboard": dashboard}
-        head["dashboard_agent_listen_port"] = None  # any: another cluster may have the usual one
+        # Another cluster may have the usual ones.
+        head |= {"dashboard_agent_listen_port": None, "dashboard_port": _free_port()}
         self._cluster = Cluster(initialize_head=True, head_node_args=head | {"object_store_memory": STORE_BYTES})
         self._nodes = [self.add_node() for _ in range(2)]
         self.address: str = self._cluster.address
@@ -41,7 +43,7 @@ class RayCluster:
         """Return when jobs can be submitted, which is some time after the cluster is up."""
         from ray.job_submission import JobSubmissionClient
 
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while True:
             try:
                 JobSubmissionClient(self.dashboard).submit_job(entrypoint="true")
@@ -51,9 +53,15 @@ class RayCluster:
                     raise
                 time.sleep(0.5)
 
-    def kill_node(self) -> None:
-        """Let a worker node vanish with all its processes, as a machine does that loses its power."""
-        raylet = psutil.Process(self._nodes.pop().all_processes["raylet"][0].process.pid)
+    def kill_node(self, node_id: str | None = None) -> None:
+        """Let a worker node vanish with all its processes, as a machine does that loses its power.
+
+        Args:
+            node_id: Which; any by default.
+        """
+        node = next(node for node in reversed(self._nodes) if node_id in {None, node.node_id})
+        self._nodes.remove(node)
+        raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
         family = [raylet, *raylet.children(recursive=True)]
         for process in family:
             process.suspend()  # so that none sees another's end first
@@ -67,6 +75,12 @@ class RayCluster:
         shutil.rmtree(logs, ignore_errors=True)
 
 
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
 @contextmanager
 def ray_cluster(*, dashboard: bool = False) -> Iterator[RayCluster]:
     """Yield a cluster on 127.0.0.1 that sends nothing anywhere."""
@@ -75,7 +89,9 @@ def ray_cluster(*, dashboard: bool = False) -> Iterator[RayCluster]:
     os.environ.update(values)
     from ray._private import ray_constants
 
-    ray_constants.ENABLE_RAY_CLUSTER = False  # read from the environment when ray was first imported
+    # Both are read from the environment when ray is first imported.
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    ray_constants.RAY_DASHBOARD_STARTUP_TIMEOUT_S = 300  # on cores that other tests share
     cluster = RayCluster(dashboard=dashboard)
     try:
         yield cluster

@@ -64,3 +64,12 @@ def test_the_heads_benchmark_compares_like_with_like(repository, tmp_path):
     assert figures["step_cpu"]["skipped_share"] > 0.6
     assert {"loss_ratio_of_distances", "loader_ratio", "step_ratio_v3_cpu", "step_ratio_v3_gpu"} <= set(figures)
     assert not list(tmp_path.iterdir())  # what it wrote is gone
+
+
+def test_the_capacity_benchmark_agrees_with_arithmetic_where_nothing_waits(repository):
+    figures = run(repository, "capacity", "--load-seconds", "0", "--hours-between-deaths", "1e9")
+    pair_hours = figures["own_tflop_per_pair"] / figures["tflops"] / 3600
+    one, many = figures["own_labelled_1gpus_4096rows"], figures["own_labelled_64gpus_512rows"]
+    assert one["at_once_hours"] == pytest.approx(1.5e6 * pair_hours, rel=0.08)
+    assert many["at_once_hours"] == pytest.approx(1.5e6 * pair_hours / 64, rel=0.1)
+    assert many["hours"] > 1.3 * many["at_once_hours"]  # 25 chromosomes, each of which waits for its last shard

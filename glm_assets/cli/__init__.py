@@ -10,10 +10,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from glm_assets.cli import champion, compact, imports
+from glm_assets.cli import (
+    champion,
+    compact,
+    doctor,
+    free_slots,
+    imports,
+    plan,
+    prune,
+    prune_runs,
+    refresh,
+    send_tracking,
+)
 from glm_assets.errors import GlmError
 
-_COMMANDS = (imports, compact, champion)
+_COMMANDS = (imports, refresh, compact, champion, plan, send_tracking, free_slots, prune, prune_runs, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

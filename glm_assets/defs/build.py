@@ -11,18 +11,21 @@ from glm_assets.defs.assets import (
     ladders,
     layer_comparison,
     probes,
+    release_diff,
     scored_variants,
     sources,
     submission,
     submission_score,
     variants,
 )
+from glm_assets.defs.automation import automation_sensor, with_automation
 from glm_assets.defs.executor import step_processes
 from glm_assets.lineage.study import Study
 from glm_assets.tracking import Tracker
 
 _ASSET_MODULES = [
     sources,
+    release_diff,
     variants,
     embeddings,
     ladders,
@@ -51,7 +54,7 @@ def build_defs(
         Assets, checks, jobs, sensors, the schedule and resources.
     """
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(_ASSET_MODULES),
+        assets=with_automation(study, dg.load_assets_from_modules(_ASSET_MODULES)),
         jobs=[
             jobs.sources,
             jobs.embed,
@@ -68,6 +71,7 @@ def build_defs(
             sensors.embed_sensor,
             sensors.train_sensor,
             sensors.submit_sensor,
+            automation_sensor,
         ],
         schedules=[schedules.weekly_sources],
         resources={"study": study, "tracker": tracker},

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from glm_assets.defs.failures import in_brief
 from glm_assets.defs.ownership import claim_run, releasing_dead_runs
 
 
@@ -28,7 +29,7 @@ class OwnedRunExecutor(dg.Executor):
         """Execute the plan while this process is noted as the run's owner."""
         claim_run(plan_context.instance, plan_context.run_id)
         with releasing_dead_runs(plan_context.instance):
-            yield from self._inner.execute(plan_context, execution_plan)
+            yield from map(in_brief, self._inner.execute(plan_context, execution_plan))
 
 
 @dg.executor(

@@ -9,8 +9,8 @@ from glm_assets.defs.tags import GPU_RUN_TAGS
 
 sources = dg.define_asset_job(
     "sources",
-    selection=dg.AssetSelection.groups("sources"),
-    description="Fetch the newest release, the reference and the encoder's weights.",
+    selection=dg.AssetSelection.groups("sources") | dg.AssetSelection.assets("clinvar_release_diff"),
+    description="Fetch the newest release, the reference and the encoder's weights, and say what is new.",
 )
 
 embed = dg.define_asset_job(

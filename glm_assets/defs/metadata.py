@@ -55,7 +55,7 @@ def materialized(
     """
     metadata: dict[str, Any] = {"reused": dg.MetadataValue.bool(manifest.reused)}
     metadata |= {Path(name).stem: _figure(folder / name) for name in manifest.files if name.endswith(".png")}
-    metadata |= {name: dg.MetadataValue.url(url) for name, url in (links or {}).items()}
+    metadata |= {name: _link(url) for name, url in (links or {}).items()}
     metadata |= _facts(manifest.facts)
     metadata |= {
         "folder": dg.MetadataValue.path(folder),
@@ -92,6 +92,12 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     if "rows" in facts:
         shown["dagster/row_count"] = facts["rows"]
     return shown
+
+
+def _link(url: str) -> dg.MetadataValue:
+    """A hyperlink to a page; an address of another kind, which a browser might run, is shown as text."""
+    known = url.startswith(("http://", "https://", "file://"))
+    return dg.MetadataValue.url(url) if known else dg.MetadataValue.text(url)
 
 
 def _figure(path: Path) -> dg.MetadataValue:

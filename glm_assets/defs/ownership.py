@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 _LOG = logging.getLogger(__name__)
 
-_OWNER_TAG = "glm/owner"
+OWNER_TAG = "glm/owner"
 _INTERVAL_SECONDS = 10.0
 # A process's start time is derived from the system clock, which may be set.
 _CLOCK_TOLERANCE_SECONDS = 10.0
@@ -30,7 +30,7 @@ def claim_run(instance: dg.DagsterInstance, run_id: str) -> None:
     """Note this process as the one that executes the run: host, process id and start time."""
     process = psutil.Process()
     owner = f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
-    instance.add_run_tags(run_id, {_OWNER_TAG: owner})
+    instance.add_run_tags(run_id, {OWNER_TAG: owner})
 
 
 def release_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -49,7 +49,7 @@ def release_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     for run_id in storage.get_concurrency_run_ids():
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
-            if not _owner_is_dead(run.tags.get(_OWNER_TAG)):
+            if not owner_is_dead(run.tags.get(OWNER_TAG)):
                 continue
             instance.report_run_failed(run, "The process of this run was killed; its pool slots are free again.")
         storage.free_concurrency_slots_for_run(run_id)
@@ -94,13 +94,17 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
-def _owner_is_dead(owner: str | None) -> bool:
+def owner_is_dead(owner: str | None) -> bool:
+    """Whether the noted process was one of this host and is gone."""
     if owner is None:
         return False
     host, pid, created = owner.rsplit(":", 2)
     if host != socket.gethostname():
         return False
     try:
-        return abs(psutil.Process(int(pid)).create_time() - float(created)) > _CLOCK_TOLERANCE_SECONDS
+        process = psutil.Process(int(pid))
+        reused = abs(process.create_time() - float(created)) > _CLOCK_TOLERANCE_SECONDS
+        # In a container there may be nobody who collects dead processes.
+        return reused or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

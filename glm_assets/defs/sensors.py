@@ -1,16 +1,14 @@
 """The sensors of a weekly refresh, off by default: a new release, its chromosomes, then heads and submission.
 
-Each step follows from the manifests of the one before, never from Dagster's event log.
+What each waits for is decided in `glm_assets.lineage.refresh`, from manifests and never from Dagster's event log.
 """
-
-from collections.abc import Callable, Sequence
 
 import dagster as dg
 
 from glm_assets.defs import jobs
-from glm_assets.errors import GlmError, MissingUpstreamError
-from glm_assets.lineage.sources import offered_release
-from glm_assets.lineage.study import SUBMITTED_HEAD, Study
+from glm_assets.errors import GlmError, ImplausibleReleaseError
+from glm_assets.lineage.refresh import EMBED, SUBMIT, TRAIN, Stage, offer_key, wish_key
+from glm_assets.lineage.study import Study
 
 _HOUR = 3600
 _FIVE_MINUTES = 300
@@ -27,12 +25,11 @@ def clinvar_release_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """See a new weekly release; a source that is down or odd is a skip with its reason."""
     try:
-        release, md5 = offered_release(study)
-    except GlmError as error:
+        seen, md5 = offer_key(study)
+    except (GlmError, OSError) as error:  # of a folder that may not be read, too
         return dg.SkipReason(f"The release listing cannot be used now. {error}")
-    seen = f"{release.date}:{md5}"
     if seen == context.cursor:
-        return dg.SkipReason(f"Release {release.date} was already requested.")
+        return dg.SkipReason(f"Release {seen.partition(':')[0]} was already requested.")
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=md5)], cursor=seen)
 
 
@@ -46,13 +43,7 @@ def embed_sensor(
     context: dg.SensorEvaluationContext, study: dg.ResourceParam[Study]
 ) -> dg.SensorResult | dg.SkipReason:
     """See a release that was fetched, and ask for a run a chromosome once the other sources are there too."""
-    return _follow(
-        context,
-        study,
-        wanted=True,
-        ready=lambda: (study.reference(), study.checkpoint()),
-        partitions=study.profile.chromosomes,
-    )
+    return _follow(context, study, EMBED)
 
 
 @dg.sensor(
@@ -65,12 +56,7 @@ def train_sensor(
     context: dg.SensorEvaluationContext, study: dg.ResourceParam[Study]
 ) -> dg.SensorResult | dg.SkipReason:
     """See that all chromosomes are embedded."""
-    return _follow(
-        context,
-        study,
-        wanted=study.profile.refresh.train,
-        ready=lambda: study.every_chromosome(study.variant_embeddings),
-    )
+    return _follow(context, study, TRAIN)
 
 
 @dg.sensor(
@@ -83,44 +69,28 @@ def submit_sensor(
     context: dg.SensorEvaluationContext, study: dg.ResourceParam[Study]
 ) -> dg.SensorResult | dg.SkipReason:
     """See that the last head is trained."""
-    return _follow(
-        context,
-        study,
-        wanted=study.profile.refresh.submit,
-        ready=lambda: study.require(study.head(SUBMITTED_HEAD)),
-    )
+    return _follow(context, study, SUBMIT)
 
 
-def _follow(
-    context: dg.SensorEvaluationContext,
-    study: Study,
-    *,
-    wanted: bool,
-    ready: Callable[[], object],
-    partitions: Sequence[str] = (),
-) -> dg.SensorResult | dg.SkipReason:
+def _follow(context: dg.SensorEvaluationContext, study: Study, stage: Stage) -> dg.SensorResult | dg.SkipReason:
     """Request a job once per release and set of chromosomes, when what it needs is ready.
 
-    As a whole, or a run a partition.
+    As a whole, or a run a chromosome.
     """
-    if not wanted:
+    if not stage.wanted(study):
         return dg.SkipReason(f"Profile {study.profile.name} leaves this to you.")
-    md5 = _release_md5(study)
-    if md5 is None:
+    wish = wish_key(study)
+    if wish is None:
         return dg.SkipReason("There is no release yet.")
-    wish = ":".join([md5, *study.profile.chromosomes])
     if wish == context.cursor:
         return dg.SkipReason("This release was already requested.")
     try:
-        ready()
+        stage.require_ready(study)
+    except ImplausibleReleaseError as error:
+        return dg.SkipReason(str(error))
     except GlmError as error:
         return dg.SkipReason(error.problem)
-    requests = [dg.RunRequest(run_key=f"{md5}:{key}", partition_key=key) for key in partitions]
+    keys = study.profile.chromosomes if stage.partitioned else ()
+    md5 = wish.partition(":")[0]
+    requests = [dg.RunRequest(run_key=f"{md5}:{key}", partition_key=key) for key in keys]
     return dg.SensorResult(run_requests=requests or [dg.RunRequest(run_key=wish)], cursor=wish)
-
-
-def _release_md5(study: Study) -> str | None:
-    try:
-        return study.release().data_version
-    except MissingUpstreamError:
-        return None

@@ -15,11 +15,16 @@ class GpuWork(TypedDict):
     tags: dict[str, str]
 
 
-def gpu_work(count: int = 1) -> GpuWork:
+# A step that has its shards computed by others, where `GLM_ENGINE` says so, needs no GPU itself.
+SHARDED = "glm/sharded"
+
+
+def gpu_work(count: int = 1, *, sharded: bool = False) -> GpuWork:
     """Arguments of `@dg.asset` for a step that needs GPUs.
 
     Args:
         count: GPUs of one step.
+        sharded: Whether an engine computes what needs them.
 
     Returns:
         The pool that limits concurrent steps, the tags by which Kubernetes and Ray place them, and the asset tag
@@ -31,6 +36,7 @@ def gpu_work(count: int = 1) -> GpuWork:
         op_tags={
             "dagster-k8s/config": {"container_config": limits},
             "dagster-ray/config": {"num_gpus": count},
+            **({SHARDED: "true"} if sharded else {}),
         },
         tags=GPU_RUN_TAGS,
     )

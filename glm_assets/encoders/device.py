@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from glm_assets.errors import EncoderError
 
@@ -67,18 +66,25 @@ def prepare_device(device: str, cpu_threads: int) -> str:
     return f"{torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
 
 
-@contextmanager
-def out_of_memory_suppressed() -> Iterator[None]:
-    """End a block quietly where a GPU's memory is too small for it; cuFFT and cuBLAS say so in ways of their own."""
-    import torch
+class out_of_memory_suppressed:  # noqa: N801 - reads as the function it is used as
+    """End a block quietly where a GPU's memory is too small for it; cuFFT and cuBLAS say so in ways of their own.
 
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        return
-    except RuntimeError as error:
-        if not _NO_MEMORY.search(str(error)):
-            raise
+    A class, because `contextlib.contextmanager` leaves what it swallows in a cycle of references from Python 3.12 on:
+    the block's tensors would fill the memory that the next, smaller attempt needs.
+    """
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> bool:
+        """Whether the block ended for want of memory."""
+        import torch
+
+        if isinstance(error, torch.OutOfMemoryError):
+            return True
+        return isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
 
 
 def peak_memory(device: str) -> int:

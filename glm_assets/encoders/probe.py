@@ -33,6 +33,11 @@ _FINE_TYPES = ("float32", "bfloat16x2")
 REFUSED: Final = 4.0
 
 
+def probe_key(fingerprint: str) -> str:
+    """Key under which the probe's vectors of an encoder are stored."""
+    return hashlib.sha256(f"probe|{fingerprint}".encode("ascii")).hexdigest()
+
+
 def check_probe(encoder: Encoder, store: EmbeddingStore) -> float:
     """Compare the probe's vectors with those in the store, or leave them there.
 
@@ -55,7 +60,7 @@ def check_probe(encoder: Encoder, store: EmbeddingStore) -> float:
     found = [vectors[0] for vectors in encoder.embed_pairs(ref, var, offset)]
     encoder.forget_work()
     encoder.probe_drift = 0.0
-    key = pl.Series([hashlib.sha256(f"probe|{spec.fingerprint}".encode("ascii")).hexdigest()])
+    key = pl.Series([probe_key(spec.fingerprint)])
     if store.missing(key).any():
         store.append(key, found[0][None], found[1][None])
         return 0.0

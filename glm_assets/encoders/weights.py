@@ -16,10 +16,17 @@ from glm_assets.encoders.evo2.config import DEMO, EVO2_MODELS
 from glm_assets.encoders.hub.checkpoint import fetch_checkpoint, find_checkpoint
 from glm_assets.encoders.hub.model import fetch_model, find_model, parse_repository
 from glm_assets.encoders.huggingface.encoder import PREFIX, hf_folder
-from glm_assets.encoders.huggingface.folder import model_weights, weight_files
+from glm_assets.encoders.huggingface.folder import (
+    CONFIG,
+    INDEX,
+    TOKENIZER_FILES,
+    WEIGHTS,
+    model_weights,
+    weight_files,
+)
 from glm_assets.errors import EncoderError, IntegrityError, OfflineError
 from glm_assets.storage.atomic import digest_of, write_json
-from glm_assets.storage.products import FileRecord
+from glm_assets.storage.products import FileRecord, link_or_copy
 
 Progress = Callable[[str], None]
 
@@ -93,6 +100,29 @@ def resolve_weights(
             fix="remove the file so that it is fetched again, or correct the expected checksum",
         )
     return WeightsInfo(path, sha256, sum(file.stat().st_size for file in files), found, source)
+
+
+def link_weights(path: Path, folder: Path) -> str:
+    """Put weights, with the files that describe a transformers model, into a folder of their own within `folder`.
+
+    They are links where the disk allows it. The folder of a transformers model keeps its name, which is the encoder's.
+
+    Args:
+        path: As of `WeightsInfo`.
+        folder: That of a product.
+
+    Returns:
+        The weights' name in `folder`.
+    """
+    is_transformers = path.name in (WEIGHTS, INDEX)
+    place = path.resolve().parent.name if is_transformers else "weights"
+    described = [path.with_name(name) for name in (CONFIG, *TOKENIZER_FILES)] if is_transformers else []
+    (folder / place).mkdir(exist_ok=True)
+    for file in [*weight_files(path), *filter(Path.is_file, described)]:
+        fresh = folder / place / file.name
+        fresh.unlink(missing_ok=True)  # of a process that was killed here
+        link_or_copy(file.resolve(), fresh)
+    return f"{place}/{path.name}"
 
 
 def _local(path: Path) -> Path:

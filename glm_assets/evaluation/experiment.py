@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import polars as pl
 from glm_assets.errors import EvaluationError
 from glm_assets.evaluation.predictor_tables import IDENTITY, MISSING
 from glm_assets.genome.contigs import chromosome_key
+from glm_assets.sources.compression import is_gzip, refuse_bomb
 
 SCORES: Final = {
     "head_distance": 1,
@@ -109,7 +111,7 @@ def read_experiment(path: Path) -> Experiment:
         )
     try:
         table = pl.read_parquet(path, glob=False) if path.suffix == ".parquet" else _read_text(path)
-    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as error:
         raise EvaluationError(
             f"the experiment {path} cannot be read ({error})", expected="TSV, CSV (plain or gzipped) or Parquet"
         ) from error
@@ -138,9 +140,8 @@ def read_experiment(path: Path) -> Experiment:
 
 
 def _read_text(path: Path) -> pl.DataFrame:
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rb") if zipped else path.open("rb") as stream:
+    refuse_bomb(path)
+    with gzip.open(path, "rb") if is_gzip(path) else path.open("rb") as stream:
         content = stream.read()
     lines = content.split(b"\n", 1)
     return pl.read_csv(content, separator="\t" if b"\t" in lines[0] else ",", infer_schema=False)

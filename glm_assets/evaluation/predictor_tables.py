@@ -11,14 +11,17 @@ import gzip
 import itertools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import polars as pl
 
 from glm_assets.errors import EvaluationError
 from glm_assets.genome.contigs import chromosome_key
+from glm_assets.sources.compression import is_gzip, refuse_bomb
+from glm_assets.sources.compression import lines as text_lines
 
 IDENTITY: Final = {"chrom": pl.String, "pos": pl.Int64, "ref": pl.String, "alt": pl.String}
 """Columns that identify a variant, `pos` 1-based, and their types."""
@@ -68,8 +71,10 @@ def read_scores(path: Path, column: str | None, wanted: pl.DataFrame) -> tuple[s
         names = text.choose(column)
         if any(path.with_name(path.name + suffix).is_file() for suffix in (".tbi", ".csi")):
             return names["value"], _read_tabix(text, names, wanted)
+        refuse_bomb(path)
         scan = pl.scan_csv(
             path,
+            glob=False,
             separator=text.separator,
             has_header=False,
             skip_lines=text.skip,
@@ -146,10 +151,10 @@ def _header(file: Iterable[str]) -> tuple[str, int, str]:
     return header, skip, ""
 
 
-def _lines(path: Path) -> IO[str]:
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8")
+@contextmanager
+def _lines(path: Path) -> Iterator[Iterator[str]]:
+    with gzip.open(path, "rb") if is_gzip(path) else path.open("rb") as stream:
+        yield (line.decode("utf-8") for line in text_lines(stream, path.name))
 
 
 def _names_chromosome(header: str) -> bool:

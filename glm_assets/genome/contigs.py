@@ -39,6 +39,7 @@ GRCH38_REFSEQ: dict[str, str] = {
 
 _NUCLEAR_REFSEQ = re.compile(r"NC_0*([0-9]{1,3})\.[0-9]+")
 _MITOCHONDRIAL_REFSEQ = "NC_012920"
+_MITOCHONDRIAL_NAME = re.compile(rf"{_MITOCHONDRIAL_REFSEQ}(\.[0-9]+)?")
 _MITOCHONDRIAL_LENGTH = 16569
 _MITOCHONDRIAL_ALIASES = ("MT", "chrM", "M")
 # RefSeq numbers the nuclear chromosomes 1 to 24.
@@ -55,7 +56,7 @@ def chromosome_key(name: str) -> str | None:
     Returns:
         One of `CHROMOSOMES`, or None for anything else (`NT_` and `NW_` contigs, patches, other species).
     """
-    if name.partition(".")[0] == _MITOCHONDRIAL_REFSEQ:
+    if _MITOCHONDRIAL_NAME.fullmatch(name):
         return "MT"
     return _refseq_key(name) or _BY_PLAIN_NAME.get(name.removeprefix("chr"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glm_assets.errors import MissingUpstreamError
 from glm_assets.profiles.profile import Profile
@@ -13,9 +13,14 @@ from glm_assets.sources.location import public_url
 from glm_assets.storage.data_root import claim_data_root
 from glm_assets.storage.embeddings import EmbeddingStore
 from glm_assets.storage.products import Manifest, Product
+from glm_assets.storage.remote_products import RemoteFolder
+from glm_assets.storage.remote_root import RemoteRoot
 from glm_assets.storage.schemas import PUBLISHED
 from glm_assets.storage.tables import table_folder
-from glm_assets.storage.warehouse import WAREHOUSE, refresh_warehouse
+from glm_assets.storage.warehouse import WAREHOUSE, open_remote_warehouse, open_warehouse, refresh_warehouse
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 # Raised by hand when the meaning of a product's code changes; Dagster shows them too.
 CODE_VERSIONS = {
@@ -43,6 +48,7 @@ CODE_VERSIONS = {
     "head_comparison": "1",
     "submission_score": "2",
     "scored_variants": "2",
+    "clinvar_release_diff": "1",
 }
 
 
@@ -58,6 +64,7 @@ class Catalogue:
         self.root = settings.root
         self.tables = self.root / "tables"
         self.warehouse = self.root / WAREHOUSE
+        self.remote = RemoteRoot(settings.remote_root, self.root) if settings.remote_root else None
 
     @property
     def profile(self) -> Profile:
@@ -67,7 +74,8 @@ class Catalogue:
     @property
     def store_place(self) -> Path | str:
         """Folder or URL of the store of vectors."""
-        return self.settings.embeddings_url or self.root / "embeddings"
+        own = f"{self.settings.remote_root}/embeddings" if self.remote else self.root / "embeddings"
+        return self.settings.embeddings_url or own
 
     def store(self, dtype: str | None = None) -> EmbeddingStore:
         """Open the content-addressed store of vectors.
@@ -81,11 +89,25 @@ class Catalogue:
     def claim(self) -> None:
         """Check that the data root belongs to this profile, source and window recipe."""
         identity = {"profile": self.profile.name, "windows": self.profile.windows.as_dict(), **self._source}
-        claim_data_root(self.root, identity)
+        claim_data_root(self.root, identity, self.remote)
 
     def refresh_warehouse(self) -> list[str]:
-        """Bring the views of `warehouse.duckdb` up to date; returns their names."""
-        return refresh_warehouse(self.tables, self.warehouse, PUBLISHED)
+        """Bring the views of `warehouse.duckdb` up to date; returns their names.
+
+        A data root on an object store has no such file: `open_warehouse` makes its views.
+        """
+        return [] if self.remote else refresh_warehouse(self.tables, self.warehouse, PUBLISHED)
+
+    def open_warehouse(self) -> DuckDBPyConnection:
+        """Open the views over the tables for reading, wherever they lie.
+
+        Raises:
+            MissingUpstreamError: There is no table yet.
+            StorageError: The object store cannot be reached.
+        """
+        if self.remote:
+            return open_remote_warehouse(self.remote, self.remote.name_of(self.tables), PUBLISHED)
+        return open_warehouse(self.warehouse)
 
     @property
     def _source(self) -> dict[str, str]:
@@ -103,7 +125,7 @@ class Catalogue:
         option = f" --partition {product.partition}" if product.partition else ""
         raise MissingUpstreamError(
             f"{product.asset}{where} is absent or out of date",
-            expected=f"a finished product in {product.folder}",
+            expected=f"a finished product in {product.place}",
             fix=f"dagster asset materialize -m glm_assets.definitions --select {product.asset}{option}",
         )
 
@@ -154,7 +176,34 @@ class Catalogue:
         chrom: str | None = None,
     ) -> Product:
         """A product of this study; builders define through it what only they make."""
-        return Product(asset, folder, inputs, recipe, CODE_VERSIONS[asset], chrom)
+        return Product(
+            asset, folder, inputs, recipe, CODE_VERSIONS[asset], chrom, remote=self._remote_folder(folder)
+        )
+
+    def recorded(self, folder: Path) -> Manifest | None:
+        """The manifest of whatever product lies in a folder of the data root, up to date or not; None without one."""
+        remote = self._remote_folder(folder)
+        return remote.manifest() if remote else Manifest.read(folder)
+
+    def files(self, folder: Path) -> Path:
+        """A product's folder in the data root, with its files in it: see `Product.files`."""
+        if remote := self._remote_folder(folder):
+            remote.fetch()
+        return folder
+
+    def small_files(self, folder: str) -> Path:
+        """A folder of the data root with files that belong to no product, as they are on its object store now."""
+        if self.remote:
+            self.remote.copy_here(folder)
+        return self.root / folder
+
+    def share(self, path: Path) -> None:
+        """Put such a file on the data root's object store, where it is on one."""
+        if self.remote:
+            self.remote.put(path, self.remote.name_of(path))
+
+    def _remote_folder(self, folder: Path) -> RemoteFolder | None:
+        return RemoteFolder(self.remote, folder) if self.remote else None
 
     def table(
         self, asset: str, inputs: Mapping[str, str], recipe: Mapping[str, Any], chrom: str | None = None

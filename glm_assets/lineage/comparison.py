@@ -94,7 +94,7 @@ def make_head_comparison(study: Study, registry: Registry, progress: Progress) -
         write_report(work / REPORT_FILE, _report(study, contenders, rows, test, comparison))
         return _facts(study, contenders, test, comparison, predictors)
 
-    return product.make(build), product.folder
+    return product.make(build), product.files()
 
 
 def comparison_product(study: Study, contenders: Contenders) -> Product:
@@ -224,7 +224,8 @@ def _report(
 ) -> ReportData:
     trained = {name: one.manifest for name, one in contenders.present.items() if one.manifest}
     heads = {name: one for name, one in contenders.present.items() if one.recipe}
-    records = {name: head_records(study.head_folder(name.split()[0], one.recipe)) for name, one in heads.items()}
+    folders = {name: study.head_folder(name.split()[0], one.recipe) for name, one in heads.items()}
+    records = {name: head_records(study.files(folder)) for name, folder in folders.items()}
     return ReportData(
         comparison=comparison,
         test=test,

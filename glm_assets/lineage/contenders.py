@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glm_assets.encoders.base import EncoderSpec
-from glm_assets.errors import EncoderError, GlmError
+from glm_assets.errors import EncoderError, GlmError, StorageError
 from glm_assets.heads.apply import load_head
 from glm_assets.heads.scorers import HeadScorer, Scorer
 from glm_assets.lineage.champion import champion_of, is_registered_as
@@ -88,6 +88,8 @@ def find_contenders(study: Study, registry: Registry) -> Contenders:
             continue
         try:
             champions[name] = _champion(study, registry, name, present[name])
+        except StorageError:  # the data root, not the registry
+            raise
         except GlmError as error:
             absent[_champion_name(name)] = error.problem
     return Contenders(present, champions, absent)

@@ -121,7 +121,7 @@ def make_test_embeddings(study: Study, progress: Progress, start_worker: StartWo
     product = study.test_embeddings()
 
     def build(work: Path) -> Facts:
-        sequences = read_part(study.test_sequences().folder)
+        sequences = read_part(study.test_sequences().files())
         spec, store = study.sequence_spec, study.store()
         keys, report = embed_sequences(
             sequences["seq"],
@@ -139,10 +139,10 @@ def make_test_embeddings(study: Study, progress: Progress, start_worker: StartWo
 
 def embeddable_windows(study: Study, chrom: str, spec: EncoderSpec) -> pl.DataFrame:
     """The windows of one chromosome as `embed_variants` takes them: with the other strand's where both are wanted."""
-    windows = read_part(study.variant_windows(chrom).folder)
+    windows = read_part(study.variant_windows(chrom).files())
     if not spec.reverse_complement:
         return windows
-    contig = ReferenceGenome(study.reference_folder / FASTA).sequence(chrom)
+    contig = ReferenceGenome(study.files(study.reference_folder) / FASTA).sequence(chrom)
     return with_other_strand(windows, contig, study.profile.windows.length)
 
 
@@ -186,7 +186,7 @@ def read_embeddings(
         chrom: Chromosome.
         vectors: Those that heads take, those of the covariance probe, or log-likelihoods.
     """
-    return read_vectors(read_part(vector_index(study, vectors)(chrom).folder, ["key"]), study.store())
+    return read_vectors(read_part(vector_index(study, vectors)(chrom).files(), ["key"]), study.store())
 
 
 def vector_index(study: Study, vectors: VectorKind) -> Callable[[str], Product]:
@@ -201,7 +201,7 @@ def vector_index(study: Study, vectors: VectorKind) -> Callable[[str], Product]:
 
 def has_vectors(product: Product, store: EmbeddingStore) -> bool:
     """Whether the store still holds every vector of a finished index; a damaged shard counts as lost."""
-    return not store.missing(read_part(product.folder, ["key"])["key"]).any()
+    return not store.missing(read_part(product.files(), ["key"])["key"]).any()
 
 
 def _of_pairs(

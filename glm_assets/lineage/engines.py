@@ -51,7 +51,7 @@ def embed_job(study: Study, spec: EncoderSpec, store_dtype: str | None = None) -
     """
     return EmbedJob(
         spec=spec,
-        weights=study.checkpoint().facts["path"],
+        weights=str(study.weights()),
         device=study.settings.device,
         batch_tokens=study.profile.encoder.batch_tokens,
         cpu_threads=study.settings.cpu_threads,

@@ -63,7 +63,7 @@ def choose_head(study: Study, reference: str, registry: Registry) -> HeadChoice:
     """
     if reference in HEADS:
         manifest = study.require(study.head(reference, allow_partial=True))
-        folder = study.head_folder(reference)
+        folder = study.files(study.head_folder(reference))
         return HeadChoice(
             f"{reference} of this data root", {reference: manifest.data_version}, folder, _meta(folder)
         )

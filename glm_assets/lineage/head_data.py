@@ -65,8 +65,8 @@ def read_labelled_pairs(
 
 def _rows(study: Study, chrom: str, vectors: VectorKind) -> pl.DataFrame:
     """What is known of a chromosome's pairs, and their keys; the two tables have the same rows."""
-    windows = read_part(study.variant_windows(chrom).folder, _COLUMNS)
-    return windows.hstack(read_part(vector_index(study, vectors)(chrom).folder, ["key"]))
+    windows = read_part(study.variant_windows(chrom).files(), _COLUMNS)
+    return windows.hstack(read_part(vector_index(study, vectors)(chrom).files(), ["key"]))
 
 
 def _groups(study: Study, rows: pl.DataFrame) -> NDArray[np.int64]:

@@ -72,7 +72,7 @@ def _train(
     result = train_head(
         recipe,
         data,
-        study.head_folder(f"head_{recipe.teacher}", name) if recipe.teacher else None,
+        study.files(study.head_folder(f"head_{recipe.teacher}", name)) if recipe.teacher else None,
         scratch,
         work,
         device=resolve_device(study.settings.device),
@@ -92,6 +92,7 @@ def _train(
     files = [work / MODEL_FILE, work / META_FILE]
     model = product.asset if recipe.name == study.profile.recipe else f"{product.asset}_{recipe.name}"
     registered = run.register_model(model, files, head_card(recipe.shape))
+    waits = run.settle()
     return {
         "recipe": recipe.name,
         "metrics": result.metrics.as_dict(),
@@ -107,6 +108,7 @@ def _train(
         "encoder_fingerprint": encoder.fingerprint,
         "mlflow_run_id": run.run_id,
         "mlflow_url": run.url,
+        "mlflow_queued": waits,
         "registered_version": registered,
     }
 

@@ -23,7 +23,7 @@ from glm_assets.encoders.keys import pair_keys
 from glm_assets.encoders.shards import window_matrix
 from glm_assets.errors import EncoderError, FormatError
 from glm_assets.lineage.embeddings import load_encoder
-from glm_assets.lineage.import_records import ImportRecord
+from glm_assets.lineage.import_records import FOLDER, ImportRecord
 from glm_assets.lineage.originals import Block, Originals, find_originals, first_difference
 from glm_assets.lineage.study import Study
 from glm_assets.storage.embeddings import EmbeddingStore
@@ -101,7 +101,9 @@ def import_embeddings(
         progress(f"{todo.height:,} vectors to import; checking them all, and a sample against {spec.name}")
         agreement = _check(originals, matches, sample, study, spec, progress)
     if todo.height and not dry_run:
+        study.small_files(FOLDER)
         record = ImportRecord.begin(study.root, originals, spec, agreement)
+        study.share(record.path)
         _store_all(originals, todo, store, study.profile.encoder.shard_rows, progress)
     report = ImportReport(
         rows=originals.rows,
@@ -117,13 +119,14 @@ def import_embeddings(
     if record:
         counts = ("rows", "unmatched", "vectors", "skipped", "imported", "left")
         record.finish({name: getattr(report, name) for name in counts})
+        study.share(record.path)
     return report
 
 
 def _own_rows(study: Study, spec: EncoderSpec) -> pl.DataFrame:
     """The data root's variants in order, each with its key and its row `at` in its chromosome."""
     study.every_chromosome(study.variant_windows)
-    folders = [study.variant_windows(chrom).folder for chrom in study.profile.chromosomes]
+    folders = [study.variant_windows(chrom).files() for chrom in study.profile.chromosomes]
     own = pl.concat([read_part(folder, _ROW_COLUMNS).with_row_index("at") for folder in folders])
     return own.with_columns(pair_keys(own, spec.fingerprint, study.profile.windows.as_dict()))
 
@@ -240,7 +243,7 @@ def _windows_of(study: Study, chosen: pl.DataFrame) -> pl.DataFrame:
     """The windows of chosen rows, in their order."""
     parts = []
     for part in chosen.select("chrom", "at").with_row_index("place").partition_by("chrom"):
-        table = read_part(study.variant_windows(part["chrom"][0]).folder, _PAIR_COLUMNS)
+        table = read_part(study.variant_windows(part["chrom"][0]).files(), _PAIR_COLUMNS)
         parts.append(table[part["at"]].with_columns(part["place"]))
     return pl.concat(parts).sort("place")
 

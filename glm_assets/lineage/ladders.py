@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from glm_assets.encoders.base import EncoderSpec
 from glm_assets.encoders.embed import embed_windows, read_vectors
 from glm_assets.encoders.engines.worker_processes import StartWorker
 from glm_assets.encoders.pooling import Pooling
@@ -26,7 +27,7 @@ from glm_assets.storage.embeddings import EmbeddingStore
 from glm_assets.storage.products import Facts, Manifest
 from glm_assets.storage.schemas import MUTATION_LADDERS
 from glm_assets.storage.tables import PART, read_part, table_folder
-from glm_assets.variants.ladders import build_ladders
+from glm_assets.variants.ladders import LadderCounts, build_ladders
 from glm_assets.variants.windows import as_strings
 
 _WINDOW_COLUMNS = ["chrom", "window_start", "variant_offset", "split", "ref_seq", "ref_digest"]
@@ -52,15 +53,9 @@ def make_mutation_ladders(
 
     def build(work: Path) -> Facts:
         spec, store = study.encoder_spec, study.store()
-        pooling = Pooling.parse(spec.pooling)
-        rungs, counts = build_ladders(
-            _study_windows(study, chromosomes),
-            study.profile.ladders.windows,
-            from_variant=pooling.depends_on_offset,
-            reach=pooling.positions_from_variant,
-        )
+        rungs, counts = draw_ladders(study, spec, chromosomes)
         keys, report = embed_windows(
-            _with_other_strand(rungs) if spec.reverse_complement else rungs,
+            rungs,
             spec,
             study_engine(study, spec, store, start_worker),
             store,
@@ -82,6 +77,24 @@ def make_mutation_ladders(
     return product.make(build, still_whole=lambda: has_vectors(product, study.store()))
 
 
+def draw_ladders(study: Study, spec: EncoderSpec, chromosomes: Sequence[str]) -> tuple[pl.DataFrame, LadderCounts]:
+    """Draw ladders as `embed_windows` takes them; nothing is computed or written.
+
+    Args:
+        study: Whose windows.
+        spec: What the rungs' vectors will be.
+        chromosomes: With up-to-date windows.
+    """
+    pooling = Pooling.parse(spec.pooling)
+    rungs, counts = build_ladders(
+        _study_windows(study, chromosomes),
+        study.profile.ladders.windows,
+        from_variant=pooling.depends_on_offset,
+        reach=pooling.positions_from_variant,
+    )
+    return _with_other_strand(rungs) if spec.reverse_complement else rungs, counts
+
+
 def read_ladders(study: Study, splits: tuple[str, ...] = ("train", "val")) -> pl.DataFrame:
     """Rungs of the ladders of some splits, as the table `mutation_ladders` has them.
 
@@ -94,7 +107,9 @@ def read_ladders(study: Study, splits: tuple[str, ...] = ("train", "val")) -> pl
     Returns:
         Columns of `MUTATION_LADDERS`, ladder by ladder, substitutions ascending.
     """
-    return read_part(table_folder(study.tables, "mutation_ladders")).filter(pl.col("split").is_in(splits))
+    return read_part(study.files(table_folder(study.tables, "mutation_ladders"))).filter(
+        pl.col("split").is_in(splits)
+    )
 
 
 def ladder_distances(ladders: pl.DataFrame, store: EmbeddingStore) -> NDArray[np.float64]:
@@ -109,7 +124,7 @@ def ladder_distances(ladders: pl.DataFrame, store: EmbeddingStore) -> NDArray[np
 
 
 def _study_windows(study: Study, chromosomes: Sequence[str]) -> pl.DataFrame:
-    folders = (study.variant_windows(chrom).folder for chrom in chromosomes)
+    folders = (study.variant_windows(chrom).files() for chrom in chromosomes)
     return pl.concat([read_part(folder, _WINDOW_COLUMNS) for folder in folders])
 
 

@@ -74,7 +74,7 @@ def draw_sample(study: Study) -> pl.DataFrame:
     Rows are drawn by the hash of their windows, so that a new release changes the sample little. The test split
     stays sealed.
     """
-    windows = pl.concat([read_part(study.variant_windows(chrom).folder) for chrom in study.profile.chromosomes])
+    windows = pl.concat([read_part(study.variant_windows(chrom).files()) for chrom in study.profile.chromosomes])
     each = study.profile.sweep.variants // 2
     drawn = windows.filter(pl.col("split") != "test").sort("var_digest", "chrom", "pos", "alt")
     return pl.concat([drawn.filter(pl.col("label") == label).head(each) for label in (0, 1)])

@@ -97,6 +97,7 @@ def _fit(study: Study, product: Product, work: Path, run: TrackedRun, progress: 
     write_json(work / META_FILE, {"kind": "linear_probe", **fitted.as_dict(), **known})
     save_figure(plot_probe(product.asset, fitted.val_probability, data.soup_val.label), work / "validation.png")
     registered = _track(run, product.asset, fitted, work)
+    waits = run.settle()
     return {
         "metrics": fitted.figures.as_dict(),
         "C": fitted.strength,
@@ -109,6 +110,7 @@ def _fit(study: Study, product: Product, work: Path, run: TrackedRun, progress: 
         "encoder_fingerprint": spec.fingerprint,
         "mlflow_run_id": run.run_id,
         "mlflow_url": run.url,
+        "mlflow_queued": waits,
         "registered_version": registered,
     }
 

@@ -91,7 +91,8 @@ def make_scored_variants(
     _user_inputs(study)  # what the user forgot is told before what the data root lacks
     plan = plan_scoring(study, choices, registry)
     product = scored_variants_product(study, plan)
-    scoring = _Scoring(study, plan, ReferenceGenome(study.reference_folder / FASTA), progress, start_worker)
+    genome = ReferenceGenome(study.files(study.reference_folder) / FASTA)
+    scoring = _Scoring(study, plan, genome, progress, start_worker)
     return product.make(scoring.build)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from glm_assets.errors import GlmError
+from glm_assets.errors import GlmError, StorageError
 from glm_assets.heads.apply import load_head
 from glm_assets.heads.probes import load_probe
 from glm_assets.heads.recipes import RecipeName
@@ -77,6 +77,8 @@ def study_scorers(
             continue
         try:
             present[name] = load(name)
+        except StorageError:  # what cannot be asked for is not absent
+            raise
         except GlmError as error:
             absent[name] = error.problem
     return present, absent
@@ -96,7 +98,7 @@ def vectors_for(
     Returns:
         Reference vectors and differences, each (m, dimension).
     """
-    keys = read_part(vector_index(study, scorer.vectors)(chrom).folder, ["key"])["key"]
+    keys = read_part(vector_index(study, scorer.vectors)(chrom).files(), ["key"])["key"]
     return read_vectors_of(study, scorer, keys.gather(rows))
 
 
@@ -117,7 +119,7 @@ def _candidates(study: Study, device: str) -> Iterator[tuple[str, VectorKind, _L
     own = study.profile.recipe
     for recipe in sorted(get_args(RecipeName), key=lambda name: name != own):
         for head in HEADS:
-            if recipe != own and not study.head_folder(head, recipe).exists():
+            if recipe != own and not study.recorded(study.head_folder(head, recipe)):
                 continue  # nobody has asked for it
             name = head if recipe == own else f"{head} ({recipe})"
             yield name, "pooled", _head_loader(study, head, recipe, device)
@@ -130,7 +132,7 @@ def _candidates(study: Study, device: str) -> Iterator[tuple[str, VectorKind, _L
 def _head_loader(study: Study, head: str, recipe: RecipeName, device: str) -> _Load:
     def load(name: str) -> StudyScorer:
         manifest = study.require(study.head(head, allow_partial=True, recipe=recipe))
-        found = load_head(study.head_folder(head, recipe), device=device)
+        found = load_head(study.files(study.head_folder(head, recipe)), device=device)
         return StudyScorer(HeadScorer(name, found), manifest, recipe)
 
     return load
@@ -140,7 +142,7 @@ def _probe_loader(study: Study, vectors: VectorKind) -> _Load:
     def load(name: str) -> StudyScorer:
         product = probe_product(study, name, allow_partial=True)
         manifest = study.require(product)
-        return StudyScorer(ProbeScorer(name, load_probe(product.folder), vectors), manifest)
+        return StudyScorer(ProbeScorer(name, load_probe(product.files()), vectors), manifest)
 
     return load
 
@@ -149,6 +151,8 @@ def _lacking(study: Study, vectors: VectorKind) -> str | None:
     """Why the study lacks vectors of a kind for a chromosome; None where it has them all."""
     try:
         study.every_chromosome(vector_index(study, vectors))
+    except StorageError:
+        raise
     except GlmError as error:
         return error.problem
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from glm_assets.encoders.base import EncoderSpec
-from glm_assets.errors import GlmError, MissingUpstreamError, SettingsError
+from glm_assets.errors import GlmError, MissingUpstreamError, SettingsError, StorageError
 from glm_assets.heads.apply import load_head
 from glm_assets.heads.probes import load_probe
 from glm_assets.heads.scorers import (
@@ -132,9 +132,11 @@ def _find_probe(study: Study, name: str, found: _Found) -> ProbeScorer | None:
     try:
         product = probe_product(study, name, allow_partial=True)
         version = study.require(product).data_version
-        probe = ProbeScorer(name, load_probe(product.folder), kind)
+        probe = ProbeScorer(name, load_probe(product.files()), kind)
         if kind == "covariance":
             found.specs[kind] = study.covariance_spec
+    except StorageError:  # what cannot be asked for is not absent
+        raise
     except GlmError as error:
         found.absent["probe_probability"] = error.problem
         return None

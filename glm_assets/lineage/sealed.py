@@ -125,6 +125,6 @@ def _score_kind(study: Study, kind: VectorKind, keys: pl.Series, scorers: Sequen
 def _rows(study: Study, chrom: str, kinds: Sequence[VectorKind]) -> pl.DataFrame:
     """A chromosome's rows; its tables of vectors have the same rows as its windows."""
     keys = [
-        read_part(vector_index(study, kind)(chrom).folder, ["key"])["key"].alias(f"key_{kind}") for kind in kinds
+        read_part(vector_index(study, kind)(chrom).files(), ["key"])["key"].alias(f"key_{kind}") for kind in kinds
     ]
-    return read_part(study.variant_windows(chrom).folder, _COLUMNS).with_columns(keys)
+    return read_part(study.variant_windows(chrom).files(), _COLUMNS).with_columns(keys)

@@ -56,6 +56,7 @@ def make_head_search(
             figure = plot_search(table.unique("trial", maintain_order=True), result.importance)
             save_figure(figure, work / "search.png")
             run.log_artifact(work / "search.png", "figures")
+            waits = run.settle()
         best = result.best
         return {
             "rows": table.height,
@@ -66,6 +67,7 @@ def make_head_search(
             "importance": dict(result.importance),
             "mlflow_run_id": run.run_id,
             "mlflow_url": run.url,
+            "mlflow_queued": waits,
         }
 
     return product.make(build)
@@ -88,7 +90,7 @@ def _search(
     return search_recipe(
         replace(recipe, keep=1),
         read_head_data(study, list(study.profile.chromosomes)),
-        study.head_folder(f"head_{recipe.teacher}") if recipe.teacher else None,
+        study.files(study.head_folder(f"head_{recipe.teacher}")) if recipe.teacher else None,
         scratch,
         trials=study.profile.search.trials,
         device=resolve_device(study.settings.device),

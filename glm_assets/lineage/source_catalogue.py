@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from glm_assets.encoders.huggingface.encoder import PREFIX
 from glm_assets.encoders.huggingface.folder import weight_files
 from glm_assets.errors import MissingUpstreamError, SettingsError
 from glm_assets.lineage.catalogue import Catalogue
-from glm_assets.storage.products import Manifest, Product, read_whole
+from glm_assets.storage.products import Manifest, Product
 
 RECORDS_FILE = "records.parquet"
 
@@ -53,7 +57,9 @@ class SourceCatalogue(Catalogue):
     def glm_checkpoint(self, sha256: str) -> Product:
         """The record of the encoder's weights; `sha256` is theirs."""
         encoder, local = self.profile.encoder, self.settings.checkpoint
-        recipe = {"name": encoder.name, "revision": encoder.revision, "local_file": str(local) if local else None}
+        # Machines that share an object store may keep the file in different folders.
+        place = local.name if local and self.remote else local
+        recipe = {"name": encoder.name, "revision": encoder.revision, "local_file": str(place) if place else None}
         if encoder.sha256:
             recipe["expected_sha256"] = encoder.sha256
         return self.product("glm_checkpoint", self.checkpoint_folder, {"sha256": sha256}, recipe)
@@ -99,16 +105,34 @@ class SourceCatalogue(Catalogue):
             )
         return manifest
 
+    def earlier_releases(self) -> Iterator[Manifest]:
+        """The releases that are there and older than the study's own, newest first; read one by one.
+
+        Raises:
+            MissingUpstreamError: There is no release.
+        """
+        own = self.release().inputs["date"]
+        return (manifest for manifest in self._releases() if manifest.inputs["date"] < own)
+
     def _newest_release(self, by: date | None) -> Manifest | None:
         """The newest release that is there, at or before a date."""
-        names = sorted((path.name for path in self.releases_folder.glob("[0-9]" * 8)), reverse=True)
-        for name in names:
+        return next(self._releases(by), None)
+
+    def _releases(self, by: date | None = None) -> Iterator[Manifest]:
+        """The releases that are there, at or before a date, newest first."""
+        for name in sorted(self._dates(), reverse=True):
             if by and name > f"{by:%Y%m%d}":
                 continue
-            manifest = read_whole(self.records_folder(name))
+            manifest = self.recorded(self.records_folder(name))
             if manifest and self.clinvar_release(name, manifest.inputs["md5"]).current():
-                return manifest
-        return None
+                yield manifest
+
+    def _dates(self) -> set[str]:
+        """Names of the folders of releases."""
+        if self.remote is None:
+            return {path.name for path in self.releases_folder.glob("[0-9]" * 8)}
+        names = self.remote.entries(self.remote.name_of(self.releases_folder))
+        return {name.partition("/")[0] for name in names if re.match(r"\d{8}/", name)}
 
     def records_folder(self, date: str) -> Path:
         """Where the parsed records of a release lie; `date` is `YYYYMMDD`."""
@@ -121,7 +145,7 @@ class SourceCatalogue(Catalogue):
 
     def reference_or_none(self) -> Manifest | None:
         """The reference that is there, if it came from today's source."""
-        manifest = Manifest.read(self.reference_folder)
+        manifest = self.recorded(self.reference_folder)
         return self.reference_genome(manifest.inputs["md5"]).current() if manifest else None
 
     def reference(self) -> Manifest:
@@ -138,15 +162,37 @@ class SourceCatalogue(Catalogue):
         Raises:
             MissingUpstreamError: There is none, or the weights file is gone or another.
         """
-        manifest = Manifest.read(self.checkpoint_folder)
+        manifest = self.recorded(self.checkpoint_folder)
         product = self.glm_checkpoint(manifest.inputs["sha256"] if manifest else "unknown")
         found = self.require(product)
+        if self.remote:  # the weights are files of the product, and checked like any other
+            return replace(found, facts=found.facts | {"path": str(product.folder / found.facts["path"])})
         if file_stamp(Path(found.facts["path"])) != found.facts["stamp"]:
             raise MissingUpstreamError(
                 f"the weights file {found.facts['path']} is not the one that glm_checkpoint recorded",
                 fix="dagster asset materialize -m glm_assets.definitions --select glm_checkpoint",
             )
         return found
+
+    def weights(self) -> Path:
+        """The weights' file on this machine; from an object store they are fetched first.
+
+        Raises:
+            MissingUpstreamError: As of `checkpoint`.
+        """
+        path = Path(self.checkpoint().facts["path"])
+        self.files(self.checkpoint_folder)
+        return path
+
+    def described_weights(self, checkpoint: Manifest) -> Path:
+        """Where the weights lie, or will lie, on this machine.
+
+        To say what vectors are takes no weights, so that a machine without a GPU need not fetch many gigabytes; only
+        a transformers model is described by the files beside them.
+        """
+        if self.profile.encoder.name.startswith(PREFIX):
+            self.files(self.checkpoint_folder)
+        return Path(checkpoint.facts["path"])
 
 
 def file_stamp(path: Path) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glm_assets.demo.tree import make_demo_tree
-from glm_assets.encoders.weights import resolve_weights
+from glm_assets.encoders.weights import link_weights, resolve_weights
+from glm_assets.lineage.shared_sources import shared_release, shared_weights
 from glm_assets.lineage.source_catalogue import RECORDS_FILE, file_stamp
 from glm_assets.lineage.study import Study
 from glm_assets.sources.clinvar import ClinvarRelease, fetch_release, latest_release
-from glm_assets.sources.location import is_remote
+from glm_assets.sources.location import is_remote, public_url
+from glm_assets.sources.patience import within
 from glm_assets.sources.reference import fetch_reference, stated_md5
 from glm_assets.sources.vcf import parse_records
 from glm_assets.sources.web import RetryPolicy
@@ -19,6 +21,7 @@ from glm_assets.storage.products import Facts, Manifest
 Progress = Callable[[str], None]
 
 _GLANCE = RetryPolicy(attempts=2, timeout_s=8)
+_LONGEST_GLANCE_S = 40
 
 
 def offered_release(study: Study) -> tuple[ClinvarRelease, str]:
@@ -26,8 +29,11 @@ def offered_release(study: Study) -> tuple[ClinvarRelease, str]:
 
     Less patient than a download: a sensor asks, and Dagster ends a sensor after 60 seconds.
     """
-    return latest_release(
-        _source(study), study.profile.clinvar_cutoff, offline=study.settings.offline, policy=_GLANCE
+    source, cutoff, offline = _source(study), study.profile.clinvar_cutoff, study.settings.offline
+    return within(
+        _LONGEST_GLANCE_S,
+        lambda: latest_release(source, cutoff, offline=offline, policy=_GLANCE),
+        source=public_url(source),
     )
 
 
@@ -36,6 +42,8 @@ def make_clinvar_release(study: Study, progress: Progress) -> Manifest:
     from filelock import FileLock
 
     source, folder = _source(study), study.releases_folder
+    if shared := shared_release(study, source):
+        return shared
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".fetch.lock"):  # two runs at once would write the same partial download
         files = fetch_release(
@@ -83,6 +91,8 @@ def make_reference_genome(study: Study, progress: Progress) -> Manifest:
 
 def make_glm_checkpoint(study: Study, progress: Progress) -> Manifest:
     """Bring the encoder's weights to this machine and record what they are."""
+    if shared := shared_weights(study):
+        return shared
     encoder = study.profile.encoder
     weights = resolve_weights(
         encoder.name,
@@ -94,16 +104,17 @@ def make_glm_checkpoint(study: Study, progress: Progress) -> Manifest:
         expected_sha256=encoder.sha256,
     )
 
-    def build(_work: Path) -> Facts:
-        return {
+    def build(work: Path) -> Facts:
+        known = {
             "data_version": weights.sha256,
             "encoder": encoder.name,
             "revision": weights.revision,
             "origin": weights.source,
-            "path": str(weights.path),
             "bytes": weights.size,
-            "stamp": file_stamp(weights.path),
         }
+        if study.remote:  # other machines get them from the product
+            return known | {"path": link_weights(weights.path, work)}
+        return known | {"path": str(weights.path), "stamp": file_stamp(weights.path)}
 
     return study.glm_checkpoint(weights.sha256).make(build)
 

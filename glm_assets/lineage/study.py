@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from glm_assets.demo.tree import make_demo_tree
 from glm_assets.encoders.base import EncoderSpec
 from glm_assets.encoders.registry import encoder_spec
 from glm_assets.errors import ReferenceMismatchError, SubmissionError
@@ -24,6 +25,8 @@ from glm_assets.submission.sequences import find_test_csv
 HEADS = ("head_v0", "head_v1", "head_v2", "head_v3")
 SUBMITTED_HEAD = "head_v3"
 TEST_VECTORS = "test_embeddings"
+INPUT = "input"
+"""Folder of the data root for the user's CSV."""
 # A reference of another build disagrees in three rows of four; a right one in none but odd records.
 MAX_REFERENCE_MISMATCH = 0.01
 
@@ -153,7 +156,7 @@ class Study(SourceCatalogue):
         return encoder_spec(
             encoder.name,
             revision=checkpoint.data_version,
-            weights=Path(checkpoint.facts["path"]),
+            weights=self.described_weights(checkpoint),
             pooling=pooling,
             device=self.settings.device,
             **options | changes,
@@ -193,10 +196,12 @@ class Study(SourceCatalogue):
 
     def test_csv(self) -> Path:
         """The user's CSV, or the first fitting one in the data root's folder `input`."""
-        explicit = self.settings.test_csv or (
-            self.settings.demo_tree / "test.csv" if self.settings.uses_demo_tree else None
-        )
-        return find_test_csv(explicit, [self.root / "input"])
+        explicit = self.settings.test_csv
+        if explicit is None and self.settings.uses_demo_tree:
+            explicit = self.settings.demo_tree / "test.csv"
+            if self.remote and not explicit.is_file():  # a machine that has not asked for sources yet
+                make_demo_tree(self.settings.demo_tree)
+        return find_test_csv(explicit, [] if explicit else [self.small_files(INPUT)])
 
     def test_csv_or_none(self) -> Path | None:
         """The test CSV, for those that can do without."""
@@ -214,6 +219,10 @@ class Study(SourceCatalogue):
     def submission_csv(self) -> Path:
         """The submission's file."""
         return self.root / "submission" / "submission.csv"
+
+    def finished_submission_csv(self) -> Path:
+        """The same on this machine, of a submission that is there."""
+        return self.files(self.submission_csv.parent) / self.submission_csv.name
 
     @property
     def models_folder(self) -> Path:
@@ -239,7 +248,7 @@ class Study(SourceCatalogue):
         Raises:
             MissingUpstreamError: There is none, or its test vectors or a head of this data root are others now.
         """
-        found = Manifest.read(self.submission_csv.parent)
+        found = self.recorded(self.submission_csv.parent)
         head = {name: version for name, version in found.inputs.items() if name != TEST_VECTORS} if found else {}
         own = {
             name: self.require(self.head(name, allow_partial=True)).data_version for name in head.keys() & HEADS

@@ -18,7 +18,7 @@ from glm_assets.submission.sequences import read_test_sequences
 from glm_assets.submission.write import write_submission
 from glm_assets.tracking import Registry
 
-_TREATMENTS = ("lower_cased", "trimmed", "padded_ids", "ignored_columns", "blank_lines", "bom")
+_TREATMENTS = ("lower_cased", "trimmed", "padded_ids", "formula_ids", "ignored_columns", "blank_lines", "bom")
 
 
 def make_test_sequences(study: Study) -> Manifest:
@@ -53,7 +53,7 @@ def make_submission(study: Study, registry: Registry, *, head: str = SUBMITTED_H
 
     def build(work: Path) -> Facts:
         prepare_device(CPU, study.settings.cpu_threads)
-        index = read_part(study.test_embeddings().folder)
+        index = read_part(study.test_embeddings().files())
         vectors = embed(load_head(choice.weights), study.store().read_sequences(index["key"]))
         report = write_submission(
             index["ID"],

@@ -58,12 +58,12 @@ def make_submission_score(study: Study, progress: Callable[[str], None]) -> Mani
     product = submission_score_product(study)
 
     def build(work: Path) -> Facts:
-        sequences = read_part(study.test_sequences().folder, ["ID", "seq"])
+        sequences = read_part(study.test_sequences().files(), ["ID", "seq"])
         structure = find_structure(sequences["seq"])
         progress(f"{len(structure.pairs):,} pairs and {_ladder_count(structure):,} ladders in the test CSV")
         matches = match_pairs(structure.pairs, sequences["seq"], _windows(study, product))
         progress(f"{matches['label'].count():,} pairs have a label in ClinVar")
-        vectors = read_submission(study.submission_csv, sequences["ID"])
+        vectors = read_submission(study.finished_submission_csv(), sequences["ID"])
         pairs, ladders = structure.pairs, structure.ladders
         pairs = pairs.hstack(matches).with_columns(
             pl.Series("distance", distances(vectors, pairs["base"], pairs["variant"]), pl.Float64)
@@ -83,7 +83,7 @@ def _windows(study: Study, product: Product) -> Iterator[pl.DataFrame]:
     for name in product.inputs:
         asset, _, chrom = name.partition("/")
         if asset == "variant_windows":
-            yield read_part(study.variant_windows(chrom).folder, CLINVAR_COLUMNS)
+            yield read_part(study.variant_windows(chrom).files(), CLINVAR_COLUMNS)
 
 
 def _circumstances(study: Study, product: Product) -> Circumstances:

@@ -19,6 +19,7 @@ from glm_assets.evaluation.variant_figures import (
 )
 from glm_assets.genome.fasta import ReferenceGenome
 from glm_assets.genome.splits import SPLITS, SplitRule
+from glm_assets.lineage.release_plausibility import require_plausible
 from glm_assets.lineage.source_catalogue import RECORDS_FILE
 from glm_assets.lineage.splits import split_partner, split_rule
 from glm_assets.lineage.study import Study
@@ -38,13 +39,21 @@ _SEQUENCE_COLUMNS = ["split", "ref_digest", "ref_seq", "var_seq"]
 
 
 def make_clinvar_variants(study: Study, chrom: str) -> Manifest:
-    """Filter and label the alternate alleles of one chromosome."""
+    """Filter and label the alternate alleles of one chromosome.
+
+    Raises:
+        ImplausibleReleaseError: The release lost too many rows: nothing downstream may be made from it.
+    """
+    require_plausible(study)
     labels = study.profile.labels
     product = study.clinvar_variants(chrom)
 
     def build(work: Path) -> Facts:
         variants, counts = build_variants(
-            study.release_folder / RECORDS_FILE, chrom, policy=_policy(study), indel_max=labels.indel_max
+            study.files(study.release_folder) / RECORDS_FILE,
+            chrom,
+            policy=_policy(study),
+            indel_max=labels.indel_max,
         )
         CLINVAR_VARIANTS.write(variants, work / PART)
         save_figure(plot_variant_counts(variants), work / "variants.png")
@@ -67,8 +76,8 @@ def make_variant_windows(study: Study, chrom: str) -> Manifest:
     product = study.variant_windows(chrom)
 
     def build(work: Path) -> Facts:
-        variants = read_part(study.clinvar_variants(chrom).folder)
-        genome = ReferenceGenome(study.reference_folder / FASTA)
+        variants = read_part(study.clinvar_variants(chrom).files())
+        genome = ReferenceGenome(study.files(study.reference_folder) / FASTA)
         earlier = _earlier_alleles(study, chrom)
         windows, counts = build_variant_windows(
             variants,
@@ -104,7 +113,7 @@ def _partner_windows(study: Study, genome: ReferenceGenome, chrom: str) -> pl.Da
     partner = split_partner(study, chrom)
     if partner is None:
         return None
-    records, labels = study.release_folder / RECORDS_FILE, study.profile.labels
+    records, labels = study.files(study.release_folder) / RECORDS_FILE, study.profile.labels
     variants, _ = build_variants(records, partner, policy=_policy(study), indel_max=labels.indel_max)
     recipe, name = study.profile.windows.recipe(), genome.fasta_name(partner)
     return build_variant_windows(variants, genome.sequence(partner), name, recipe, SplitRule())[0]
@@ -125,7 +134,7 @@ def _labelled_since(study: Study, windows: pl.DataFrame, earlier: pl.DataFrame, 
 
 
 def _earlier_records(study: Study) -> Path:
-    return study.records_folder(study.train_release().inputs["date"]) / RECORDS_FILE
+    return study.files(study.records_folder(study.train_release().inputs["date"])) / RECORDS_FILE
 
 
 def make_split_audit(study: Study) -> Manifest:
@@ -133,7 +142,7 @@ def make_split_audit(study: Study) -> Manifest:
     product = study.split_audit()
 
     def build(work: Path) -> Facts:
-        folders = [study.variant_windows(chrom).folder for chrom in study.profile.chromosomes]
+        folders = [study.variant_windows(chrom).files() for chrom in study.profile.chromosomes]
         windows = pl.concat([read_part(folder, AUDITED_COLUMNS) for folder in folders])
         if study.profile.split.merge_test_into_train:
             windows = windows.with_columns(pl.col("split").replace("test", "train"))
@@ -182,7 +191,7 @@ def _train_windows(study: Study) -> Iterator[pl.Series]:
     """The different reference windows and the variant windows of train, a chromosome at a time."""
     trained = ["train", "test"] if study.profile.split.merge_test_into_train else ["train"]
     for chrom in study.profile.chromosomes:
-        windows = read_part(study.variant_windows(chrom).folder, _SEQUENCE_COLUMNS)
+        windows = read_part(study.variant_windows(chrom).files(), _SEQUENCE_COLUMNS)
         rows = windows.filter(pl.col("split").is_in(trained))
         yield rows.unique("ref_digest", maintain_order=True)["ref_seq"]
         yield rows["var_seq"]

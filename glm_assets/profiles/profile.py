@@ -24,6 +24,7 @@ from glm_assets.errors import EncoderError, SettingsError
 from glm_assets.genome.contigs import CHROMOSOMES
 from glm_assets.genome.splits import check_chromosome_sides
 from glm_assets.genome.windows import WindowRecipe
+from glm_assets.tracking.secrets import bare
 
 DEMO_TREE = "demo"
 BUILT_IN = ("demo", "full", "faithful")
@@ -228,10 +229,16 @@ class SubmissionSettings(_Section):
 
 
 class RefreshSettings(_Section):
-    """What follows a new release by itself once all embeddings are there."""
+    """What follows a new release by itself, and when a release is refused."""
 
-    train: bool
-    submit: bool
+    train: bool = Field(description="train the heads once all embeddings are there")
+    submit: bool = Field(description="write the submission once the last head is trained")
+    max_row_drop: float = Field(
+        default=0.05, ge=0, le=1, description="largest share of rows that a release may lack against the one before"
+    )
+    automate_gpu: bool = Field(
+        default=False, description="whether automation conditions, where switched on, request GPU work too"
+    )
 
 
 class Profile(_Section):
@@ -373,8 +380,14 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
         elif item["type"] == "missing":
             problems.append(f"key {key!r} is missing")
         else:
-            problems.append(f"{key} = {item['input']!r}: {item['msg']}")
+            shown = _shown(item["input"])
+            problems.append(f"{key} = {shown!r}: {item['msg'].replace(str(item['input']), str(shown))}")
     return "; ".join(problems)
+
+
+def _shown(value: Any) -> Any:
+    """A value without the user, password and query of an address."""
+    return bare(value) if isinstance(value, str) and "://" in value else value
 
 
 def _siblings(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

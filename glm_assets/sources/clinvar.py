@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from glm_assets.errors import DownloadError, OfflineError
+from glm_assets.sources.archive import find_archived
 from glm_assets.sources.checksums import find_md5
 from glm_assets.sources.fetch import fetch, read_text
 from glm_assets.sources.listing import list_names
@@ -17,9 +18,18 @@ from glm_assets.sources.releases import ClinvarRelease, choose_release
 from glm_assets.sources.web import DEFAULT_POLICY, RetryPolicy
 from glm_assets.storage.atomic import atomic_path
 
-__all__ = ["WEEKLY", "ClinvarRelease", "ReleaseFiles", "choose_release", "fetch_release", "latest_release"]
+__all__ = [
+    "ARCHIVE",
+    "WEEKLY",
+    "ClinvarRelease",
+    "ReleaseFiles",
+    "choose_release",
+    "fetch_release",
+    "latest_release",
+]
 
 WEEKLY = "pub/clinvar/vcf_GRCh38/weekly"
+ARCHIVE = "pub/clinvar/vcf_GRCh38/archive_2.0"
 
 _LOG = logging.getLogger(__name__)
 
@@ -149,10 +159,17 @@ class _Offer:
 def _offered(
     base_url: str, cutoff: date | None, *, offline: bool, progress: Progress, policy: RetryPolicy
 ) -> _Offer:
-    """The release that the source offers."""
+    """The release that the source offers: a weekly one, or an archived one where none of these is old enough."""
     weekly = join_url(base_url, WEEKLY)
     names = list_names(weekly, offline=offline, progress=progress, policy=policy)
-    return _Offer(choose_release(names, cutoff, where=public_url(weekly)), weekly, names)
+    try:
+        return _Offer(choose_release(names, cutoff, where=public_url(weekly)), weekly, names)
+    except DownloadError as none_there:
+        if cutoff is None:
+            raise
+        archive = join_url(base_url, ARCHIVE)
+        found = find_archived(archive, cutoff, none_there, offline=offline, progress=progress, policy=policy)
+        return _Offer(*found)
 
 
 def _kept(folder: Path, cutoff: date | None, base_url: str) -> _Offer:

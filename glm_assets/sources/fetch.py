@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from glm_assets.errors import DownloadError, IntegrityError, OfflineError
 from glm_assets.sources.location import is_remote, local_path, public_url
-from glm_assets.sources.partial import PartialDownload
+from glm_assets.sources.pace import at_pace
+from glm_assets.sources.partial import PartialDownload, too_large
 from glm_assets.sources.progress import Progress, Ticker, TransferMeter
 from glm_assets.sources.web import DEFAULT_POLICY, RetryPolicy, get
 from glm_assets.storage.atomic import atomic_path, file_digest
+from glm_assets.storage.disk_space import explained_room
+from glm_assets.storage.limits import LIMITS
 
 if TYPE_CHECKING:
     import httpx
@@ -68,7 +71,7 @@ def fetch(
         md5: Expected MD5 in hex; without it only the transferred size is checked.
         offline: Refuse web addresses.
         progress: Receives readable lines every few seconds.
-        max_bytes: Refuse larger files.
+        max_bytes: Refuse larger files; by default those beyond GLM_MAX_GB.
         policy: Patience with a web server.
         headers: Sent along; an `Authorization` is not sent to another host that the server redirects to.
 
@@ -76,21 +79,25 @@ def fetch(
         OfflineError: A download is needed but `offline` is set.
         DownloadError: The source cannot be read.
         IntegrityError: The checksum differs; nothing is left behind.
+        StorageError: The disk is full; what has arrived of a web transfer is kept.
     """
     ticker = Ticker(progress)
+    if max_bytes is None:
+        max_bytes = LIMITS.max_bytes
     if md5 and dest.is_file() and file_digest(dest, "md5") == md5:
         progress(f"{dest.name}: already here, checksum verified")
         return FetchReport(public_url(url), dest, dest.stat().st_size, md5, ticker.seconds, reused=True)
     _refuse_offline(url, offline, fix=f"unset GLM_OFFLINE, or put the file at {dest}")
     dest.parent.mkdir(parents=True, exist_ok=True)
     source = local_path(url)
-    if source is None:
-        part = PartialDownload(dest, url, max_bytes=max_bytes, progress=progress)
-        found = _download(part, url, md5, policy, headers or {})
-        resumed_from = part.resumed_from
-    else:
-        found = _copy(source, dest, md5, max_bytes, progress)
-        resumed_from = 0
+    with explained_room(dest.parent):
+        if source is None:
+            part = PartialDownload(dest, url, max_bytes=max_bytes, progress=progress, patience_s=policy.timeout_s)
+            found = _download(part, url, md5, policy, headers or {})
+            resumed_from = part.resumed_from
+        else:
+            found = _copy(source, dest, md5, max_bytes, progress)
+            resumed_from = 0
     size = dest.stat().st_size
     progress(f"{dest.name}: {size / 1e6:.1f} MB in {ticker.seconds:.1f} s, md5 {found}")
     return FetchReport(public_url(url), dest, size, found, ticker.seconds, resumed_from)
@@ -120,7 +127,9 @@ def read_text(
     _refuse_offline(url, offline, fix="unset GLM_OFFLINE, or point GLM_NCBI_URL to a local copy of NCBI's tree")
     source = local_path(url)
     if source is None:
-        data = get(url, lambda response: _head(response, max_bytes), policy=policy, progress=progress)
+        data = get(
+            url, lambda response: _head(response, max_bytes, policy.timeout_s), policy=policy, progress=progress
+        )
     else:
         with _open(source) as stream:
             data = stream.read(max_bytes + 1)
@@ -153,12 +162,12 @@ def _download(
     return found
 
 
-def _copy(source: Path, dest: Path, md5: str | None, max_bytes: int | None, progress: Progress) -> str:
+def _copy(source: Path, dest: Path, md5: str | None, max_bytes: int, progress: Progress) -> str:
     """Copy a local file, publish it if its checksum holds, and return the checksum."""
     with _open(source) as reader, atomic_path(dest) as temporary:
         size = source.stat().st_size
-        if max_bytes is not None and size > max_bytes:
-            raise DownloadError(f"{source} holds {size:,} bytes", expected=f"at most {max_bytes:,} bytes")
+        if size > max_bytes:
+            raise too_large(str(source), size, max_bytes)
         meter = TransferMeter(dest.name, done=0, total=size, progress=progress)
         digest = hashlib.md5(usedforsecurity=False)
         with temporary.open("wb") as writer:
@@ -181,10 +190,10 @@ def _open(source: Path) -> BinaryIO:
         ) from error
 
 
-def _head(response: httpx.Response, max_bytes: int) -> bytes:
+def _head(response: httpx.Response, max_bytes: int, patience_s: float) -> bytes:
     """The body's first `max_bytes` and one more if there are more: enough to know that it is too long."""
     data = bytearray()
-    for chunk in response.iter_bytes():
+    for chunk in at_pace(response.iter_bytes(), patience_s=patience_s):
         data += chunk
         if len(data) > max_bytes:
             break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -47,25 +47,39 @@ def list_names(
     return sorted(set(_linked_names(page, text)))
 
 
-def _local_names(folder: Path) -> list[str]:
+def list_folders(
+    base: str, *, offline: bool = False, progress: Progress = _LOG.info, policy: RetryPolicy = DEFAULT_POLICY
+) -> list[str]:
+    """List the subfolders of a folder; arguments and errors are those of `list_names`."""
+    folder = local_path(base)
+    if folder is not None:
+        return _local_names(folder, Path.is_dir)
+    page = f"{base.rstrip('/')}/"
+    text = read_text(page, offline=offline, progress=progress, policy=policy)
+    return sorted(set(_linked_names(page, text, mark="/")))
+
+
+def _local_names(folder: Path, wanted: Callable[[Path], bool] = Path.is_file) -> list[str]:
     if not folder.is_dir():
         raise DownloadError(
             f"{folder} is {'not a folder' if folder.exists() else 'absent'}",
             expected="a folder laid out as NCBI's",
             fix="check GLM_NCBI_URL; it is the root of NCBI's tree or of a copy",
         )
-    return sorted(path.name for path in folder.iterdir() if path.is_file())
+    return sorted(path.name for path in folder.iterdir() if wanted(path))
 
 
-def _linked_names(page: str, text: str) -> Iterator[str]:
-    """Names of the links that point to files directly in the folder of `page`."""
+def _linked_names(page: str, text: str, *, mark: str = "") -> Iterator[str]:
+    """Names of the links that point to files directly in the folder of `page`; to folders with the mark `/`."""
     here = urlsplit(page)
     for value in _HREF.findall(text):
         try:
             target = urlsplit(urljoin(page, html.unescape(value).strip()))
         except ValueError:  # such as an unclosed bracket, which is read as a broken IPv6 address
             continue
-        folder, _, name = target.path.rpartition("/")
+        if not target.path.endswith(mark):
+            continue
+        folder, _, name = target.path.removesuffix(mark).rpartition("/")
         name = unquote(name)
         inside = target.hostname == here.hostname and unquote(folder) == unquote(here.path).rstrip("/")
         if inside and name not in ("", ".", "..") and not set(name) & set("/\\?#\0"):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from glm_assets.errors import DownloadError
 from glm_assets.sources.location import public_url
+from glm_assets.sources.pace import at_pace
 from glm_assets.sources.progress import Progress, TransferMeter
-from glm_assets.sources.web import TransientError
+from glm_assets.sources.web import DEFAULT_POLICY, TransientError
 from glm_assets.storage.atomic import write_json
 
 if TYPE_CHECKING:
@@ -30,15 +31,25 @@ class PartialDownload:
         url: Where it comes from.
         max_bytes: Refuse more than this.
         progress: Told about the transfer every few seconds.
+        patience_s: How long a server may be slower than `SLOWEST`.
     """
 
-    def __init__(self, dest: Path, url: str, *, max_bytes: int | None, progress: Progress) -> None:
+    def __init__(
+        self,
+        dest: Path,
+        url: str,
+        *,
+        max_bytes: int,
+        progress: Progress,
+        patience_s: float = DEFAULT_POLICY.timeout_s,
+    ) -> None:
         self.dest = dest
         self.data = dest.with_name(f"{dest.name}.part")
         self.notes = dest.with_name(f"{dest.name}.part.json")
         self.url = public_url(url)
         self.max_bytes = max_bytes
         self.progress = progress
+        self.patience_s = patience_s
         self.resumed_from = 0
         """Bytes that were already here when the last answer began; 0 for a download in one go."""
 
@@ -88,7 +99,7 @@ class PartialDownload:
         done = self._size()
         meter = TransferMeter(self.dest.name, done=done, total=total, progress=self.progress)
         with self.data.open("ab") as stream:
-            for chunk in response.iter_raw():
+            for chunk in at_pace(response.iter_raw(), patience_s=self.patience_s):
                 done += len(chunk)
                 self._refuse_excess(done)
                 stream.write(chunk)
@@ -113,11 +124,9 @@ class PartialDownload:
         self.resumed_from = self._size()
 
     def _refuse_excess(self, size: int) -> None:
-        if self.max_bytes is not None and size > self.max_bytes:
+        if size > self.max_bytes:
             self.discard()
-            raise DownloadError(
-                f"{self.url} holds at least {size:,} bytes", expected=f"at most {self.max_bytes:,} bytes"
-            )
+            raise too_large(self.url, size, self.max_bytes)
 
     def _size(self) -> int:
         return self.data.stat().st_size if self.data.exists() else 0
@@ -128,6 +137,15 @@ class PartialDownload:
         except (FileNotFoundError, ValueError):
             return {}
         return notes if isinstance(notes, dict) else {}
+
+
+def too_large(source: str, size: int, max_bytes: int) -> DownloadError:
+    """The error for a file of at least `size` bytes, which are more than are allowed."""
+    return DownloadError(
+        f"{source} holds at least {size:,} bytes",
+        expected=f"at most {max_bytes:,} bytes",
+        fix="if the file is what it should be, set GLM_MAX_GB to more",
+    )
 
 
 def _content_length(response: httpx.Response) -> int | None:

@@ -39,16 +39,30 @@ def choose_release(
     Raises:
         DownloadError: No release fits; the message names what is there.
     """
-    releases = sorted(filter(None, map(_as_release, names)), key=lambda release: release.date)
-    fitting = [release for release in releases if cutoff is None or release.date <= cutoff]
-    if fitting:
-        return fitting[-1]
+    releases = _releases(names)
+    if fitting := _newest(releases, cutoff):
+        return fitting
     until = f" of {cutoff} or before" if cutoff else ""
     raise DownloadError(
         f"{where} holds no ClinVar release{until}; {_describe(releases)}",
         expected="a file clinvar_YYYYMMDD.vcf.gz",
         fix="choose a later GLM_CLINVAR_CUTOFF" if releases else "check GLM_NCBI_URL",
     )
+
+
+def newest_release(names: Iterable[str], cutoff: date | None) -> ClinvarRelease | None:
+    """As `choose_release`, but None where no release fits."""
+    return _newest(_releases(names), cutoff)
+
+
+def _releases(names: Iterable[str]) -> list[ClinvarRelease]:
+    """The releases among file names, oldest first."""
+    return sorted(filter(None, map(_as_release, names)), key=lambda release: release.date)
+
+
+def _newest(releases: list[ClinvarRelease], cutoff: date | None) -> ClinvarRelease | None:
+    fitting = [release for release in releases if cutoff is None or release.date <= cutoff]
+    return fitting[-1] if fitting else None
 
 
 def _as_release(name: str) -> ClinvarRelease | None:

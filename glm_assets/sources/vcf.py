@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from glm_assets.errors import FormatError
 from glm_assets.genome.contigs import chromosome_key
-from glm_assets.sources.compression import check_gzip
+from glm_assets.sources.compression import check_gzip, refuse_bomb
 from glm_assets.sources.progress import Progress, Ticker
 from glm_assets.sources.vcf_faults import POS_MAX, explain_fault, read_header
 from glm_assets.storage.atomic import atomic_path
@@ -70,6 +70,7 @@ def parse_records(vcf: Path, out: Path, *, progress: Progress = _LOG.info) -> Re
         FormatError: It is no VCF; the message names the line.
     """
     check_gzip(vcf)
+    refuse_bomb(vcf)
     columns = read_header(vcf)
     ticker = Ticker(progress)
     with atomic_path(out) as temporary, _writer(temporary) as writer:

@@ -74,7 +74,14 @@ def get(
     shown = public_url(url)
     # A compressed transfer would hide the file's own size and break ranges.
     fixed = {"User-Agent": "glm_assets", "Accept-Encoding": "identity"}
-    with httpx.Client(headers=fixed, auth=credentials, timeout=policy.timeout_s, follow_redirects=True) as client:
+    # httpx follows redirects to http and https only, and sends neither user nor Authorization to another host.
+    with httpx.Client(
+        headers=fixed,
+        auth=credentials,
+        timeout=policy.timeout_s,
+        follow_redirects=True,
+        event_hooks={"request": [lambda request: _refuse_downgrade(address, request)]},
+    ) as client:
 
         def attempt() -> Answer:
             try:
@@ -89,6 +96,16 @@ def get(
                 raise DownloadError(f"{shown} cannot be read ({error})") from error
 
         return _patiently(attempt, shown, policy, progress)
+
+
+def _refuse_downgrade(address: str, request: httpx.Request) -> None:
+    """Refuse to be led from an encrypted address to one that anybody on the way can read and change."""
+    if address.lower().startswith("https:") and request.url.scheme != "https":
+        raise DownloadError(
+            f"{public_url(address)} leads to {public_url(str(request.url))}, which is not encrypted",
+            expected="a redirect from https to https",
+            fix="name the address that has the files, if you trust it",
+        )
 
 
 def _patiently(attempt: Callable[[], Answer], shown: str, policy: RetryPolicy, progress: Progress) -> Answer:

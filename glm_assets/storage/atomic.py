@@ -7,9 +7,11 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 _CHUNK = 1 << 20
+_TOKEN = 12  # hexadecimal digits of a temporary name
 
 
 @contextmanager
@@ -26,12 +28,18 @@ def atomic_path(dest: Path) -> Iterator[Path]:
         A path on the same file system as `dest`.
     """
     dest.parent.mkdir(parents=True, exist_ok=True)
-    temporary = dest.with_name(f".{uuid.uuid4().hex[:12]}.{dest.name}")
+    temporary = dest.with_name(f".{uuid.uuid4().hex[:_TOKEN]}.{dest.name}")
     try:
         yield temporary
         temporary.replace(dest)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(dest: Path) -> None:
+    """Remove the temporary siblings that killed writers of `dest` have left; the caller knows that nobody writes."""
+    for path in dest.parent.glob(f".{'[0-9a-f]' * _TOKEN}.{escape(dest.name)}*"):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: object) -> None:

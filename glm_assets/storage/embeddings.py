@@ -7,6 +7,7 @@ a key that two of them computed is kept twice.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -148,6 +149,34 @@ class EmbeddingStore:
             FormatError: The keys are not those of sequences of one encoder.
         """
         return self._read(keys, per_key=1)[:, 0]
+
+    def look(self) -> Iterator[tuple[Shard, float]]:
+        """Every shard that looks whole, and its age in seconds.
+
+        Nothing is changed, no checksum is read, and shards of a coarser type than this store's are shown too.
+
+        Raises:
+            StorageError: The store cannot be reached.
+        """
+        yield from self._place.look()
+
+    def remove(self, shard: Shard) -> None:
+        """Remove a shard; its keys are missing from then on unless another has them. A kill leaves no half of it."""
+        self._place.remove(shard.name)
+
+    def keep_rows(self, shard: Shard, rows: NDArray[np.integer]) -> None:
+        """Put some rows of a shard, unchanged, into a new one, and remove the old one.
+
+        A kill in between leaves both, which does no harm.
+
+        Args:
+            shard: From `look`.
+            rows: Which to keep.
+        """
+        vectors = np.load(self._place.vectors(self._place.open(shard.name)), mmap_mode="r")[rows]
+        parts = [np.ascontiguousarray(vectors[:, number]) for number in range(vectors.shape[1])]
+        self._place.publish(shard.keys.gather(rows), parts, vectors.dtype)
+        self.remove(shard)
 
     def sweep(self, min_age_s: float = 3600.0) -> int:
         """Remove what killed writers left: temporary files and vectors that never got an index.

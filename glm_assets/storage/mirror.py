@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-from glm_assets.errors import GlmError, StorageError
-from glm_assets.storage.disk_space import is_full
+from glm_assets.storage.addresses import require_store
+from glm_assets.storage.store_errors import explained_access, public_address
 
 _AT_ONCE = 16  # small files are waited for together
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_SETTING = "GLM_EMBEDDINGS_URL"
 
 
 class Mirror:
@@ -34,7 +32,8 @@ class Mirror:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = _public(url)
+        require_store(url, _SETTING)
+        self.url = public_address(url)
         with self._explained("opened"):
             from fsspec.core import url_to_fs
 
@@ -84,6 +83,17 @@ class Mirror:
                 return True
         return False
 
+    def age_s(self, name: str) -> float:
+        """Seconds since a file was written; 0 if it has gone."""
+        with self._explained("read"), contextlib.suppress(FileNotFoundError):
+            return time.time() - self._files.modified(self._path(name)).timestamp()
+        return 0.0
+
+    def remove(self, name: str) -> None:
+        """Remove a file; it may have gone."""
+        with self._explained("changed"), contextlib.suppress(FileNotFoundError):
+            self._files.rm_file(self._path(name))
+
     def _content(self, name: str) -> bytes | None:
         with contextlib.suppress(FileNotFoundError):
             return self._files.cat_file(self._path(name))
@@ -92,33 +102,5 @@ class Mirror:
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    @contextmanager
-    def _explained(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except GlmError:
-            raise
-        except Exception as error:  # every file system has errors of its own
-            if is_full(error):  # the disk here, which the caller explains
-                raise
-            reason = _CREDENTIALS.sub("", str(error)) or type(error).__name__
-            raise StorageError(f"{self.url} cannot be {done} ({reason})", fix=_fix(error)) from error
-
-
-def _fix(error: Exception) -> str:
-    if isinstance(error, ImportError):
-        return "install the package, for s3:// with: pip install 'glm_assets[s3]'"
-    if isinstance(error, ValueError):
-        return "correct GLM_EMBEDDINGS_URL: a folder, s3://bucket/folder, or another address that fsspec knows"
-    if isinstance(error, FileNotFoundError):
-        return "make the bucket, or correct GLM_EMBEDDINGS_URL"
-    if isinstance(error, PermissionError):
-        return "let these credentials list, read, write and delete there, or use others (AWS_PROFILE)"
-    return (
-        "check the network, AWS_ENDPOINT_URL and the credentials, and materialise again: finished shards are kept"
-    )
-
-
-def _public(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+    def _explained(self, done: str) -> AbstractContextManager[None]:
+        return explained_access(self.url, done, _SETTING, "finished shards are kept")

@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glm_assets.errors import FormatError
+from glm_assets.storage.limits import refuse_excess
 
 _SUFFIX = ".npy"
 _ROWS_AT_A_TIME = 1 << 20
+_MOST_ROW_BYTES = 1 << 24  # vectors of 2 million numbers; a block of rows is in memory
+_MOST_WHOLE_BYTES = 1 << 30  # labels of 128 million rows
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,11 @@ class NpzFile:
     def array(self, name: str) -> NDArray[Any]:
         """A whole array; for those of a few bytes a row."""
         header = self.header(name)
+        if header.dtype.itemsize * math.prod(header.shape) > _MOST_WHOLE_BYTES:
+            raise FormatError(
+                f"{self.path}: array {name!r} has the shape {header.shape}",
+                expected=f"at most {_MOST_WHOLE_BYTES:,} bytes: it is read as a whole",
+            )
         return np.concatenate(
             [np.empty((0, *header.shape[1:]), header.dtype), *self.blocks(name, _ROWS_AT_A_TIME)]
         )
@@ -91,6 +99,8 @@ class NpzFile:
             raise FormatError(
                 f"{self.path} has no array {name!r}", expected=f"one of {', '.join(sorted(self.names))}"
             )
+        # zipfile reads no more of a member than its entry states.
+        refuse_excess(f"{self.path}: array {name!r}", archive.getinfo(name + _SUFFIX).file_size, decompressed=True)
         return archive.open(name + _SUFFIX)
 
     def _header(self, stream: IO[bytes], name: str) -> ArrayHeader:
@@ -104,6 +114,10 @@ class NpzFile:
         if dtype.hasobject or fortran or not shape:
             kind = "Python objects" if dtype.hasobject else "columns" if fortran else "a single number"
             raise FormatError(f"{self.path}: array {name!r} holds {kind}", expected="rows of plain numbers")
+        if dtype.itemsize * math.prod(shape[1:]) > _MOST_ROW_BYTES:
+            raise FormatError(
+                f"{self.path}: a row of array {name!r} has the shape {shape[1:]}", expected="vectors"
+            )
         return ArrayHeader(shape, dtype)
 
     @contextmanager

@@ -14,10 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from glm_assets.storage.atomic import digest_of, file_digest, write_json
+from glm_assets.storage.disk_space import explained_room
+
+if TYPE_CHECKING:
+    from glm_assets.storage.remote_products import RemoteFolder
 
 MANIFEST = "manifest.json"
 Facts = dict[str, Any]
@@ -88,14 +92,28 @@ class Manifest:
         stored = {key: value for key, value in self.__dict__.items() if key not in ("files", "reused")}
         return stored | {"files": {name: record.__dict__ for name, record in self.files.items()}}
 
+    def _is_well_typed(self) -> bool:
+        mappings = (self.inputs, self.recipe, self.facts, self.versions)
+        texts = (self.asset, self.input_digest, self.code_version, self.data_version, self.created)
+        return all(isinstance(each, dict) for each in mappings) and all(isinstance(each, str) for each in texts)
+
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
         """Read a folder's manifest; None when there is none or it cannot be understood."""
         try:
-            stored = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            files = {name: FileRecord(**record) for name, record in stored.pop("files").items()}
-            return cls(files=files, **stored)
-        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError, AttributeError):
+            return cls.parse((folder / MANIFEST).read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    @classmethod
+    def parse(cls, content: bytes) -> Manifest | None:
+        """A manifest from what is stored; None when it cannot be understood."""
+        try:
+            stored = json.loads(content.decode("utf-8"))
+            files = {_inside(name): FileRecord(**record) for name, record in stored.pop("files").items()}
+            manifest = cls(files=files, **stored)
+            return manifest if manifest._is_well_typed() else None
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
 
@@ -105,11 +123,13 @@ class Product:
 
     Attributes:
         asset: Asset key.
-        folder: Where its files lie.
+        folder: Where its files lie on this machine.
         inputs: Upstream name to data version.
         recipe: JSON-able values that the content is a function of.
         code_version: Raised by hand when the code's meaning changes.
         partition: Chromosome, or None.
+        remote: Where it lies on the object store, if the data root is on one: that is where it is finished or not,
+            and the folder is a copy.
     """
 
     asset: str
@@ -118,6 +138,7 @@ class Product:
     recipe: Mapping[str, Any]
     code_version: str
     partition: str | None = None
+    remote: RemoteFolder | None = field(default=None, compare=False, repr=False)
 
     @property
     def input_digest(self) -> str:
@@ -132,9 +153,26 @@ class Product:
             }
         )
 
+    @property
+    def place(self) -> str:
+        """Where it lies, as messages show it."""
+        return self.remote.url if self.remote else str(self.folder)
+
+    def files(self) -> Path:
+        """The folder, with the product's files in it: those on an object store are fetched first.
+
+        Raises:
+            MissingUpstreamError: There is no product on the object store.
+            IntegrityError: A file there is damaged.
+            StorageError: The object store cannot be reached, or the disk here is full.
+        """
+        if self.remote:
+            self.remote.fetch()
+        return self.folder
+
     def current(self) -> Manifest | None:
         """The manifest, if the product is finished, undamaged and made from today's inputs; else None."""
-        manifest = read_whole(self.folder)
+        manifest = self.remote.whole() if self.remote else read_whole(self.folder)
         return manifest if manifest and manifest.input_digest == self.input_digest else None
 
     def make(self, build: Callable[[Path], Facts], *, still_whole: Callable[[], bool] = lambda: True) -> Manifest:
@@ -150,6 +188,9 @@ class Product:
 
         Returns:
             The manifest of the published product.
+
+        Raises:
+            StorageError: The disk is full.
         """
         from filelock import FileLock
 
@@ -158,8 +199,9 @@ class Product:
             if (manifest := self.current()) and still_whole():
                 return replace(manifest, reused=True)
             work = self._sibling(f"{self.input_digest[:16]}.partial")
-            manifest = read_whole(work) or self._build(work, build)
-            self._publish(work, manifest)
+            with explained_room(work):
+                manifest = read_whole(work) or self._build(work, build)
+                self._publish(work, manifest)
             return manifest
 
     def _sibling(self, suffix: str) -> Path:
@@ -194,13 +236,18 @@ class Product:
         return manifest
 
     def _publish(self, work: Path, manifest: Manifest) -> None:
-        """Link each file into place, the manifest last; the working folder goes only when that is done."""
+        """Upload where need be, and link each file into place, the manifest last.
+
+        The working folder goes only when that is done: after a crash in between it is published, not built again.
+        """
+        if self.remote:
+            self.remote.publish(work, manifest)
         for name in [*manifest.files, MANIFEST]:
             dest = self.folder / name
             dest.parent.mkdir(parents=True, exist_ok=True)
             fresh = dest.with_name(f".{dest.name}.new")
             fresh.unlink(missing_ok=True)
-            _link_or_copy(work / name, fresh)
+            link_or_copy(work / name, fresh)
             fresh.replace(dest)
         for path in list(self.folder.rglob("*")):
             name = path.relative_to(self.folder).as_posix()
@@ -217,12 +264,24 @@ def read_whole(folder: Path) -> Manifest | None:
     return None
 
 
-def _link_or_copy(source: Path, dest: Path) -> None:
+def link_or_copy(source: Path, dest: Path) -> None:
     """Link, so that a crash between two files leaves the working folder whole; copy where links are unknown."""
     try:
         os.link(source, dest)
     except OSError:
         shutil.copy2(source, dest)
+
+
+def _inside(name: str) -> str:
+    """A file's name, if it is one within its folder: a manifest on an object store may be anybody's.
+
+    Raises:
+        ValueError: It leads elsewhere.
+    """
+    path = PurePosixPath(name)
+    if not path.name or path.is_absolute() or ".." in path.parts or set(name) & set("\\\0"):
+        raise ValueError(name)
+    return name
 
 
 def _is_hidden(path: Path) -> bool:

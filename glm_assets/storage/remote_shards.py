@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from glm_assets.storage.disk_space import explained_writing
 from glm_assets.storage.mirror import Mirror
 from glm_assets.storage.shards import DAMAGED, INDEX, VECTORS, DamagedShardError, Shard, ShardFolder
 from glm_assets.storage.vector_files import Vectors
+
+_LOOKED_AT_ONCE = 256  # indexes of a few hundred kilobytes each
 
 
 class RemoteShards(ShardFolder):
@@ -96,6 +99,23 @@ class RemoteShards(ShardFolder):
         self._drop(name)
         for file in (name + INDEX, name + VECTORS):
             self._mirror.rename(file, file + DAMAGED)
+
+    def look(self) -> Iterator[tuple[Shard, float]]:
+        """Every shard that looks whole there, and its age in seconds; nothing is changed, there or here."""
+        names = self.names()
+        for start in range(0, len(names), _LOOKED_AT_ONCE):
+            contents = self._mirror.read([name + INDEX for name in names[start : start + _LOOKED_AT_ONCE]])
+            for file, content in contents.items():
+                with contextlib.suppress(DamagedShardError):
+                    shard = Shard.from_bytes(file.removesuffix(INDEX), content)
+                    if self._sizes.get(shard.name + VECTORS) == shard.vectors.size:
+                        yield shard, self._mirror.age_s(file)
+
+    def remove(self, name: str) -> None:
+        """Remove a shard there, the index first, and the copies."""
+        for suffix in (INDEX, VECTORS):
+            self._mirror.remove(name + suffix)
+        self._drop(name)
 
     def sweep(self, min_age_s: float) -> int:
         """Remove vectors without an index there, and here temporary files and copies of what is not there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from glm_assets.storage.schemas_release import CLINVAR_RELEASE_DIFF
 from glm_assets.storage.tables import Column, Table
 
 _I8, _I16, _I32, _I64 = pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64()
@@ -370,6 +371,7 @@ EXPERIMENT_AGREEMENT = Table(
 
 # Those that the warehouse shows as views; `records` is a file of the release.
 PUBLISHED = (
+    CLINVAR_RELEASE_DIFF,
     CLINVAR_VARIANTS,
     VARIANT_WINDOWS,
     SPLIT_AUDIT,

@@ -11,7 +11,7 @@ import io
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -161,6 +161,20 @@ class ShardFolder:
             # Another process may do the same, and a reader may not be allowed to.
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 path.replace(path.with_name(path.name + DAMAGED))
+
+    def look(self) -> Iterator[tuple[Shard, float]]:
+        """Every shard that looks whole, and its age in seconds. Nothing is changed, and no checksum is read."""
+        for path in sorted(self.folder.glob(f"[!.]*{INDEX}")):
+            with contextlib.suppress(OSError, DamagedShardError):  # it has just gone, or is no shard
+                shard = Shard.from_bytes(path.stem, path.read_bytes())
+                stat = self.path(path.stem, VECTORS).stat()
+                if stat.st_size == shard.vectors.size:
+                    yield shard, time.time() - path.stat().st_mtime
+
+    def remove(self, name: str) -> None:
+        """Remove a shard: the index first, so that a kill in between leaves vectors that `sweep` removes."""
+        for suffix in (INDEX, VECTORS):
+            self.path(name, suffix).unlink(missing_ok=True)
 
     def sweep(self, min_age_s: float) -> int:
         """Remove temporary files and vectors without an index that are older than `min_age_s`; returns how many."""

@@ -6,12 +6,20 @@ blocks a writer and no partition waits for another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from glob import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from glm_assets.storage.atomic import atomic_path
+from glm_assets.errors import FormatError, MissingUpstreamError
+from glm_assets.storage.atomic import atomic_path, remove_leftovers
+from glm_assets.storage.disk_space import explained_room, is_full
+from glm_assets.storage.remote_root import RemoteRoot
 from glm_assets.storage.tables import PART, Table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 WAREHOUSE = "warehouse.duckdb"
 
@@ -29,12 +37,23 @@ def refresh_warehouse(tables: Path, warehouse: Path, published: Iterable[Table])
 
     Returns:
         Names of the views.
+
+    Raises:
+        FormatError: A file of a table is damaged.
+        StorageError: The disk is full.
     """
-    import duckdb
     from filelock import FileLock
 
     warehouse.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(warehouse.with_name(f".{warehouse.name}.lock")), atomic_path(warehouse) as fresh:
+    with FileLock(warehouse.with_name(f".{warehouse.name}.lock")), explained_room(warehouse.parent):
+        remove_leftovers(warehouse)
+        return _write_views(tables, warehouse, published)
+
+
+def _write_views(tables: Path, warehouse: Path, published: Iterable[Table]) -> list[str]:
+    import duckdb
+
+    with atomic_path(warehouse) as fresh:
         views = []
         with duckdb.connect(str(fresh)) as connection:
             for table in published:
@@ -42,11 +61,79 @@ def refresh_warehouse(tables: Path, warehouse: Path, published: Iterable[Table])
                 if not any(folder.glob(pattern)):
                     continue
                 source = f"{escape(str(folder))}/{pattern}".replace("'", "''")
-                connection.execute(
-                    f"CREATE VIEW \"{table.name}\" AS FROM read_parquet('{source}', hive_partitioning=false)"
-                )
+                view = f"CREATE VIEW \"{table.name}\" AS FROM read_parquet('{source}', hive_partitioning=false)"
+                try:
+                    connection.execute(view)
+                except duckdb.Error as error:
+                    if is_full(error):
+                        raise
+                    raise FormatError(
+                        f"the table {table.name} cannot be shown in {warehouse.name} ({str(error).splitlines()[0]})",
+                        expected="Parquet files as they were written",
+                        fix=f"remove the file that is named here and materialise {table.name} again",
+                    ) from error
                 views.append(table.name)
     return views
+
+
+def open_warehouse(warehouse: Path) -> DuckDBPyConnection:
+    """Open a warehouse's file for reading.
+
+    Raises:
+        MissingUpstreamError: There is none.
+        FormatError: It is damaged.
+    """
+    import duckdb
+
+    if not warehouse.is_file():
+        raise MissingUpstreamError(f"there is no {warehouse}", fix="materialise an asset that is a table")
+    try:
+        return duckdb.connect(str(warehouse), read_only=True)
+    except duckdb.Error as error:
+        raise FormatError(
+            f"{warehouse} cannot be opened ({error})",
+            expected="the views that every materialisation writes anew",
+            fix="close what holds it open, or materialise any table; the file holds no data",
+        ) from error
+
+
+def open_remote_warehouse(remote: RemoteRoot, tables: str, published: Iterable[Table]) -> DuckDBPyConnection:
+    """Make the same views over the tables of an object store, as they are there now.
+
+    They live in memory: a file of them would be of no use without the file system that reads their addresses.
+
+    Args:
+        remote: The data root.
+        tables: Name of the folder of tables in it.
+        published: Tables to show.
+
+    Raises:
+        MissingUpstreamError: There is no table yet.
+        StorageError: The object store cannot be reached.
+    """
+    import duckdb
+
+    names = remote.entries(tables)
+    found = {table.name: files for table in published if (files := _remote_files(names, table))}
+    if not found:
+        raise MissingUpstreamError(
+            f"there is no table in {remote.url}", fix="materialise an asset that is a table"
+        )
+    connection = duckdb.connect()
+    connection.register_filesystem(remote.files)
+    for view, files in found.items():
+        sources = ", ".join(f"'{remote.address(f'{tables}/{file}')}'" for file in files)
+        connection.execute(f'CREATE VIEW "{view}" AS FROM read_parquet([{sources}], hive_partitioning=false)')
+    return connection
+
+
+def _remote_files(names: Collection[str], table: Table) -> list[str]:
+    """A table's files among the names in the folder of tables, as `_files` finds them in a folder."""
+    single = table.file or f"{table.name}/{PART}"
+    if single in names:
+        return [single]
+    part = re.compile(rf"{re.escape(table.name)}/chrom=[^/]+/{re.escape(PART)}")
+    return [] if table.file else sorted(name for name in names if part.fullmatch(name))
 
 
 def _files(tables: Path, table: Table) -> tuple[Path, str]:

@@ -21,6 +21,7 @@ from glm_assets.submission.reading import CsvRows, read_header, read_rows
 from glm_assets.variants.windows import DIGEST_LENGTH
 
 _REQUIRED = ("ID", "seq")
+_FORMULA = r"^\s*[=+@-]"
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class SequenceCounts:
         lower_cased: Sequences that held a lower-case letter.
         trimmed: Sequences with whitespace around them, which was removed.
         padded_ids: IDs with whitespace around them, which was kept.
+        formula_ids: IDs that a spreadsheet would take for a formula (`=`, `+`, `-` or `@` first), which were kept.
         ignored_columns: Columns other than `ID` and `seq`.
         blank_lines: Lines without any character, which were skipped.
         bom: Whether a UTF-8 byte-order mark was removed.
@@ -51,6 +53,7 @@ class SequenceCounts:
     lower_cased: int
     trimmed: int
     padded_ids: int
+    formula_ids: int
     ignored_columns: int
     blank_lines: int
     bom: bool
@@ -164,6 +167,7 @@ def _count(table: CsvRows, raw: pl.DataFrame, sequences: pl.DataFrame) -> Sequen
         lower_cased=pl.col("seq").str.contains("[acgtn]").sum(),
         trimmed=(pl.col("seq") != pl.col("seq").str.strip_chars()).sum(),
         padded_ids=(pl.col("ID") != pl.col("ID").str.strip_chars()).sum(),
+        formula_ids=pl.col("ID").str.contains(_FORMULA).sum(),
     )
     after = sequences.select(
         rows=pl.len(),

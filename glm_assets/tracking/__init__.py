@@ -3,6 +3,7 @@
 from glm_assets.tracking.mlflow import MlflowTracker
 from glm_assets.tracking.models import CHAMPION, ModelCard, ModelVersion, NullRegistry, Registry
 from glm_assets.tracking.protocol import NullRun, NullTracker, TrackedRun, Tracker
+from glm_assets.tracking.queueing import open_tracker
 from glm_assets.tracking.registry import MlflowRegistry
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "Registry",
     "TrackedRun",
     "Tracker",
+    "open_tracker",
 ]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,23 @@ from glm_assets.tracking.secrets import bare, mask, mask_in
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+_SERVERS = ("http", "https", "databricks")
+_STORES = (*_SERVERS, "sqlite", "postgresql", "mysql", "mssql")
+
+# What a server that is down or silent may cost: a look of 5 s, or two tries of a request of 8 s each, and then no
+# request at all for a while. The environment can ask for more patience.
+_LOOK_SECONDS = 5.0
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "8"}
+_LEFT_ALONE_SECONDS = 60.0
+_BAD_GATEWAY = 502
+_FIX = (
+    "start or mend that server, set MLFLOW_TRACKING_URI to another, or let GLM_TRACKING=queue keep what is recorded; "
+    "then run again, a training goes on"
+)
+
+
+class NotInstalledError(TrackingError):
+    """There is no mlflow here: waiting for a server would not help."""
 
 
 class Connection:
@@ -42,11 +59,11 @@ class Connection:
     """
 
     def __init__(self, uri: str) -> None:
-        scheme = urlsplit(uri).scheme.split("+")[0]
+        scheme, _, driver = urlsplit(uri).scheme.partition("+")
         self.uri = uri
         self.shown = mask(uri)
         self.page = bare(uri).rstrip("/")
-        if scheme not in _STORES:
+        if scheme not in _STORES or (driver and scheme in _SERVERS):
             raise TrackingError(
                 f"MLFLOW_TRACKING_URI={self.shown!r} names a file store or an unknown one",
                 expected=f"a URI that starts with one of {', '.join(_STORES)}",
@@ -54,13 +71,15 @@ class Connection:
             )
         self.database = Path(urlsplit(uri).path[1:]) if scheme == "sqlite" else None
         self.web = scheme in ("http", "https")
+        self._silent_since: float | None = None
 
     @cached_property
     def client(self) -> MlflowClient:
         """A client without telemetry, progress bars and long retries, unless the environment asks for them."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
         for name in ("mlflow", "alembic"):
@@ -77,20 +96,54 @@ class Connection:
         self.database.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(self.database.with_name(f".{self.database.name}.lock"))
 
+    def look(self) -> None:
+        """Make sure within seconds that the server answers.
+
+        Raises:
+            TrackingError: It does not, or not as itself.
+        """
+        import httpx
+
+        if not self.web:
+            return
+        try:
+            status = httpx.get(f"{self.page}/health", timeout=_LOOK_SECONDS).status_code
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            self._silent_since = time.monotonic()
+            raise self._unanswered(f"no answer ({type(error).__name__}: {error})") from self.cause(error)
+        if status >= _BAD_GATEWAY:
+            self._silent_since = time.monotonic()
+            raise self._unanswered(f"it answers {status}")
+        self._silent_since = None
+
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn what MLflow raises into a `TrackingError` that names the server and a fix."""
+        """Turn what MLflow raises into a `TrackingError` that names the server and a fix.
+
+        A server that has just been silent is not asked again for a minute.
+        """
         try:
             from mlflow.exceptions import MlflowException
+            from requests import RequestException
+            from sqlalchemy.exc import SQLAlchemyError
         except ImportError as error:
-            raise TrackingError("mlflow is not installed", fix="pip install 'glm_assets[tracking]'") from error
+            raise NotInstalledError("mlflow is not installed", fix="pip install 'glm_assets[tracking]'") from error
+        if self._silent_since and time.monotonic() - self._silent_since < _LEFT_ALONE_SECONDS:
+            raise self._unanswered("no answer a moment ago")
         try:
             yield
-        except MlflowException as error:
+        except (MlflowException, RequestException, SQLAlchemyError) as error:
+            self._notice_silence()
             raise TrackingError(
-                f"tracking at {self.shown} failed: {self.masked(str(error))}",
-                fix="start or mend that server, or set MLFLOW_TRACKING_URI; then run again, a training goes on",
+                f"tracking at {self.shown} failed: {self.masked(str(error))}", fix=_FIX
             ) from self.cause(error)
+
+    def _notice_silence(self) -> None:
+        with suppress(TrackingError):
+            self.look()
+
+    def _unanswered(self, what: str) -> TrackingError:
+        return TrackingError(f"tracking at {self.shown} failed: {self.masked(what)}", fix=_FIX)
 
     def masked(self, text: str) -> str:
         """MLflow's own words without this URI's secrets."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+ONCE = "glm/outbox_entry"
 _LOCAL_UI = "http://127.0.0.1:5000"
 _FLUSH_SECONDS = 5.0
 _BATCH = 1000  # most metrics the server takes at once
@@ -60,7 +61,15 @@ class MlflowTracker:
     @property
     def registry(self) -> MlflowRegistry:
         """The registered models of the same server; nothing is asked of it yet."""
-        return MlflowRegistry(self.uri)
+        return MlflowRegistry(self.uri, self._connection)
+
+    def look(self) -> None:
+        """Make sure within seconds that the server answers.
+
+        Raises:
+            TrackingError: It does not.
+        """
+        self._connection.look()
 
     @contextmanager
     def run(self, name: str, *, tags: Mapping[str, str], resume_file: Path) -> Iterator[MlflowRun]:
@@ -69,8 +78,7 @@ class MlflowTracker:
         Raises:
             TrackingError: The server refuses or cannot be reached.
         """
-        with self._connection.explained():
-            run = self._open(name, tags, resume_file)
+        run = self.open_run(name, tags=tags, resume_file=resume_file)
         try:
             yield run
             run.end("FINISHED")
@@ -81,14 +89,43 @@ class MlflowTracker:
                 _LOG.warning("run %s could not be marked as failed", run.run_id, exc_info=True)
             raise
 
-    def _open(self, name: str, tags: Mapping[str, str], resume_file: Path) -> MlflowRun:
+    def open_run(
+        self, name: str, *, tags: Mapping[str, str], resume_file: Path, start_ms: int | None = None
+    ) -> MlflowRun:
+        """Start a run, or go on with the one that `resume_file` names; whoever opens it ends it.
+
+        Args:
+            name: Name of the run.
+            tags: Set on the run. One that has the tag `ONCE` is not made twice, even if its file got lost.
+            resume_file: Keeps the run's id.
+            start_ms: When a new run began, in milliseconds since 1970; now by default.
+
+        Raises:
+            TrackingError: The server refuses or cannot be reached; it costs seconds to know.
+        """
+        self.look()
+        with self._connection.explained():
+            return self._open(name, tags, resume_file, start_ms)
+
+    def _open(self, name: str, tags: Mapping[str, str], resume_file: Path, start_ms: int | None) -> MlflowRun:
         client = self._connection.client
         if run := self._reopened(resume_file):
             run.set_tags(tags)
             return run
-        run_id = client.create_run(self._experiment_id(), run_name=name, tags=dict(tags)).info.run_id
+        experiment = self._experiment_id()
+        run_id = (
+            self._made_before(experiment, tags)
+            or client.create_run(experiment, start_time=start_ms, run_name=name, tags=dict(tags)).info.run_id
+        )
         write_json(resume_file, {"run_id": run_id, "uri": self._connection.shown})
         return MlflowRun(self._connection, run_id, self._ui)
+
+    def _made_before(self, experiment: str, tags: Mapping[str, str]) -> str | None:
+        """The run with the same tag `ONCE`: whoever made it was killed before it could note its id."""
+        if ONCE not in tags:
+            return None
+        found = self._connection.client.search_runs([experiment], f"tags.`{ONCE}` = '{tags[ONCE]}'", max_results=1)
+        return found[0].info.run_id if found else None
 
     def _experiment_id(self) -> str:
         client = self._connection.client
@@ -147,11 +184,17 @@ class MlflowRun:
             self._client.log_batch(self.run_id, params=fresh)
         self._params |= set(params)
 
-    def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Record an epoch's figures; they are sent every few seconds and when the run ends."""
+    def log_epoch(self, epoch: int, metrics: Mapping[str, float], at_ms: int | None = None) -> None:
+        """Record an epoch's figures; they are sent every few seconds and when the run ends.
+
+        Args:
+            epoch: The figures' step.
+            metrics: Name to figure.
+            at_ms: When they were found, in milliseconds since 1970; now by default.
+        """
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
+        now = at_ms or int(time.time() * 1000)
         for key, value in metrics.items():
             if (key, epoch) not in self._logged:
                 self._logged.add((key, epoch))
@@ -220,11 +263,15 @@ class MlflowRun:
             )
         return str(made_version.version)
 
-    def end(self, status: str) -> None:
-        """Send what is left and close the run as `FINISHED` or `FAILED`."""
+    def settle(self) -> str | None:
+        """Send what is left; nothing waits then."""
+        self.flush()
+
+    def end(self, status: str, at_ms: int | None = None) -> None:
+        """Send what is left and close the run as `FINISHED` or `FAILED`, now or when it ended."""
         self.flush()
         with self._connection.explained():
-            self._client.set_terminated(self.run_id, status)
+            self._client.set_terminated(self.run_id, status, at_ms)
 
     def _create_registered_model(self, name: str) -> None:
         from mlflow.exceptions import MlflowException

@@ -61,8 +61,12 @@ class TrackedRun(Protocol):
             card: What it takes and gives, and who loads it.
 
         Returns:
-            The version; None where nothing is tracked.
+            The version; None where nothing is tracked, or not yet.
         """
+        ...
+
+    def settle(self) -> str | None:
+        """Send what is recorded; returns None, or where it waits and how it will be sent."""
         ...
 
 
@@ -113,6 +117,9 @@ class NullRun:
 
     def register_model(self, name: str, files: Sequence[Path], card: ModelCard) -> str | None:
         """Register nothing."""
+
+    def settle(self) -> str | None:
+        """Nothing waits."""
 
 
 class NullTracker:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as Entity
 
 _PAGE = 1000  # most versions the server gives at once
+_LONGEST_NAME = 200
 
 
 class MlflowRegistry:
@@ -27,13 +28,14 @@ class MlflowRegistry:
 
     Args:
         uri: Tracking URI.
+        connection: To it, if there is one already: it knows whether the server is silent.
 
     Raises:
         TrackingError: The URI names a file store or an unknown one.
     """
 
-    def __init__(self, uri: str) -> None:
-        self._connection = Connection(uri)
+    def __init__(self, uri: str, connection: Connection | None = None) -> None:
+        self._connection = connection or Connection(uri)
 
     def versions(self, name: str) -> list[ModelVersion]:
         """All versions of a registered model, oldest first; none where the name is unknown."""
@@ -129,14 +131,26 @@ def _checked_digests(version: ModelVersion) -> dict[str, str]:
             expected="a tag sha256/<file> for each of its files, as registration here writes them",
             fix="train and register it again, or download it and name its file",
         )
+    for part in (version.name, version.version):
+        if not _is_name(part):
+            raise IntegrityError(
+                f"the tracking server names a model {part!r}, which is no name of a folder",
+                expected="names without slashes",
+                fix="check MLFLOW_TRACKING_URI: another server stands there, or somebody changed its models",
+            )
     for name in digests:
-        if name in ("", ".", "..") or "/" in name or "\\" in name:
+        if not _is_name(name):
             raise IntegrityError(
                 f"{version} has a checksum for {name!r}, which is not the name of a file",
                 expected="tags sha256/<file> as registration here writes them, without folders",
                 fix="find out who changed its tags; choose another version meanwhile",
             )
     return digests
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text names something directly in a folder."""
+    return text not in ("", ".", "..") and not set(text) & set("/\\\0") and len(text) <= _LONGEST_NAME
 
 
 def difference(folder: Path, digests: Mapping[str, str]) -> str | None:

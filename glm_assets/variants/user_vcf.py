@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 import polars as pl
 
 from glm_assets.errors import FormatError, SettingsError
+from glm_assets.sources.compression import is_gzip, lines, refuse_bomb
 
 _FIXED_COLUMNS: Final = 8
 _HEADER: Final = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
@@ -60,6 +61,7 @@ def text_vcf(path: Path, folder: Path) -> Path:
         start = stream.read(3)
     if start != b"BCF":
         return path
+    refuse_bomb(path)  # htslib knows no limits
     import pysam
     import pysam.bcftools
 
@@ -105,7 +107,7 @@ def header_lines(path: Path) -> list[bytes]:
     """
     with _reading(path), _open(path) as stream:
         header = []
-        for line in stream:
+        for line in lines(stream, path.name):
             if not line.startswith(b"#"):
                 break
             header.append(line.rstrip(b"\r\n"))
@@ -125,7 +127,7 @@ def record_lines(path: Path) -> Iterator[bytes]:
     """
     columns = header_lines(path)[-1].count(b"\t") + 1
     with _reading(path), _open(path) as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(lines(stream, path.name), start=1):
             if line.startswith(b"#") or not (record := line.rstrip(b"\r\n")):
                 continue
             _check_record(path, number, record, columns)
@@ -176,9 +178,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _open(path: Path) -> BinaryIO | gzip.GzipFile:
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if zipped else path.open("rb")
+    return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")
 
 
 def _text(field: bytes) -> str:

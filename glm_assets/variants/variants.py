@@ -61,11 +61,33 @@ def build_variants(
     if found.is_empty():
         raise MissingUpstreamError(
             f"The release {records} has no record on chromosome {chrom}",
-            expected=f"one of {', '.join(_chromosomes(records)) or 'no chromosome at all'}",
+            expected=f"one of {', '.join(chromosomes_of(records)) or 'no chromosome at all'}",
             fix="choose a chromosome that the release has, for example in GLM_CHROMOSOMES",
         )
-    rows = add_labels(filter_alleles(explode_alts(found), indel_max), policy)
-    variants = (
+    variants = label_records(found, policy=policy, indel_max=indel_max)
+    dropped = _count_values(variants["drop_reason"])
+    return variants, VariantCounts(
+        records=found.height,
+        rows=variants.height,
+        kept=int(variants["keep"].sum()),
+        dropped=dropped,
+        unknown_words=count_unknown_words(variants),
+    )
+
+
+def label_records(records: pl.DataFrame, *, policy: LabelPolicy, indel_max: int = INDEL_MAX) -> pl.DataFrame:
+    """Filter and label the ALTs of records.
+
+    Args:
+        records: Rows of the table `records`; none is fine.
+        policy: The label policy.
+        indel_max: Longest insertion or deletion in bases.
+
+    Returns:
+        One row per ALT in the order of the records, columns of `CLINVAR_VARIANTS`.
+    """
+    rows = add_labels(filter_alleles(explode_alts(records), indel_max), policy)
+    return (
         rows.with_columns(
             pl.coalesce("drop_reason", "label_reason").alias("drop_reason"),
             pl.when(pl.col("drop_reason").is_null()).then(pl.col("label")).alias("label"),
@@ -75,17 +97,9 @@ def build_variants(
         .with_columns(pl.col("drop_reason").is_null().alias("keep"))
         .select(CLINVAR_VARIANTS.schema.names())
     )
-    dropped = _count_values(variants["drop_reason"])
-    return variants, VariantCounts(
-        records=found.height,
-        rows=variants.height,
-        kept=int(variants["keep"].sum()),
-        dropped=dropped,
-        unknown_words=count_unknown_words(rows),
-    )
 
 
-def _chromosomes(records: Path) -> list[str]:
+def chromosomes_of(records: Path) -> list[str]:
     """List the chromosomes of a `records.parquet`, in the order of the file."""
     chroms = pl.scan_parquet(records, glob=False).select(pl.col("chrom").unique(maintain_order=True))
     return chroms.collect()["chrom"].to_list()

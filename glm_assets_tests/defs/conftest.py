@@ -49,7 +49,7 @@ def lineage(tmp_path_factory, tiny_tree):
     """The tiny lineage from release to submission. Tests must not change it."""
     with dg.DagsterInstance.ephemeral() as instance:
         lineage = open_lineage(tmp_path_factory.mktemp("lineage"), tiny_tree, instance)
-        lineage.run("clinvar_release", "reference_genome", "glm_checkpoint")
+        lineage.run("clinvar_release", "clinvar_release_diff", "reference_genome", "glm_checkpoint")
         for chrom in ("21", "22"):
             lineage.run("clinvar_variants", "variant_windows", "variant_embeddings", partition=chrom)
             lineage.run("variant_likelihoods", "covariance_embeddings", partition=chrom)

@@ -17,6 +17,7 @@ DEPENDENCIES = {
     "clinvar_release": set(),
     "reference_genome": set(),
     "glm_checkpoint": set(),
+    "clinvar_release_diff": {"clinvar_release"},
     "clinvar_variants": {"clinvar_release"},
     "variant_windows": {"clinvar_variants", "reference_genome"},
     "split_audit": {"variant_windows"},
@@ -46,7 +47,9 @@ GROUPS = {
     "sources": {"clinvar_release", "reference_genome", "glm_checkpoint"},
     "variants": {"clinvar_variants", "variant_windows", "split_audit"},
     "embeddings": {"variant_embeddings", "covariance_embeddings", "variant_likelihoods", "mutation_ladders"},
-    "evaluation": {"layer_comparison", "head_comparison", "submission_score", "scored_variants"},
+    "evaluation": {
+        *("clinvar_release_diff", "layer_comparison", "head_comparison", "submission_score", "scored_variants"),
+    },
     "heads": {"head_v0", "head_v1", "head_v2", "head_v3", "linear_probe", "covariance_probe", "head_search"},
     "submission": {"test_sequences", "test_embeddings", "submission"},
 }
@@ -123,6 +126,7 @@ def test_tables_show_their_columns(graph):
     for name in (
         *("clinvar_variants", "variant_windows", "variant_embeddings", "test_sequences", "split_audit"),
         *("variant_likelihoods", "mutation_ladders", "head_search", "head_comparison", "submission_score"),
+        "clinvar_release_diff",
     ):
         schema = node(graph, name).metadata["dagster/column_schema"]
         assert all(column.description for column in schema.columns)
@@ -135,6 +139,7 @@ def test_checks_of_partitioned_assets_carry_the_partitions(defs, graph):
         assert bool(spec.partitions_def) == (key.asset_key.to_user_string() in PARTITIONED), key
     blocking = {(key.asset_key.to_user_string(), key.name) for key, spec in specs.items() if spec.blocking}
     assert blocking == {
+        ("clinvar_release", "rows_do_not_drop"),
         ("variant_windows", "reference_matches"),
         ("variant_windows", "windows_hold_their_alleles"),
         *(("split_audit", name) for name in ("no_shared_bases", "no_shared_genes", "no_duplicate_windows")),
@@ -154,7 +159,7 @@ def test_no_job_makes_an_unpartitioned_asset_once_per_chromosome(defs):
 def test_sensors_and_schedule_are_off_by_default(defs):
     repository = defs.get_repository_def()
     assert {sensor.name for sensor in repository.sensor_defs} == {
-        "clinvar_release_sensor", "embed_sensor", "train_sensor", "submit_sensor",
+        "clinvar_release_sensor", "embed_sensor", "train_sensor", "submit_sensor", "automation_sensor",
     }  # fmt: skip
     assert all(s.default_status == dg.DefaultSensorStatus.STOPPED for s in repository.sensor_defs)
     assert all(s.default_status == dg.DefaultScheduleStatus.STOPPED for s in repository.schedule_defs)

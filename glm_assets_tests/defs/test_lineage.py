@@ -9,13 +9,16 @@ import dagster as dg
 import duckdb
 import numpy as np
 import pytest
+from dagster._serdes import serialize_value
 
 from glm_assets.encoders.engines.job import EmbedJob
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets_tests.defs.conftest import open_lineage
+from glm_assets_tests.readme import blocks
 
 ASSETS = (
-    "clinvar_release reference_genome glm_checkpoint clinvar_variants variant_windows split_audit variant_embeddings "
+    "clinvar_release clinvar_release_diff reference_genome glm_checkpoint clinvar_variants variant_windows "
+    "split_audit variant_embeddings "
     "covariance_embeddings variant_likelihoods mutation_ladders layer_comparison head_v0 head_v1 head_v2 head_v3 "
     "linear_probe covariance_probe head_search head_comparison test_sequences test_embeddings submission "
     "submission_score"
@@ -44,6 +47,14 @@ def test_the_warehouse_answers_the_question_of_the_readme(lineage):
     assert joined == [(sum(count for *_, count in counts),)]
 
 
+def test_the_warehouse_answers_the_question_of_the_page_on_refresh(lineage, repository):
+    (query,) = (
+        block.text for block in blocks((repository / "docs/refresh.md").read_text()) if block.language == "sql"
+    )
+    with duckdb.connect(str(lineage.study.warehouse), read_only=True) as warehouse:
+        assert warehouse.sql(query).columns == ["gene", "old_label", "new_label", "alleles"]
+
+
 @pytest.mark.parametrize("asset", ASSETS)
 def test_every_asset_has_a_data_version_and_facts(lineage, asset):
     event = lineage.instance.get_latest_materialization_event(dg.AssetKey(asset))
@@ -66,6 +77,14 @@ def test_figures_are_shown_and_small(lineage):
         shown = lineage.metadata(asset)[figure].value
         assert shown.startswith(f"![{figure}](data:image/png;base64,")
         assert len(shown) < 200_000
+
+
+@pytest.mark.parametrize("asset", ASSETS)
+def test_what_is_no_figure_takes_little_room_in_the_history(lineage, asset):
+    sizes = {name: len(serialize_value(value)) for name, value in lineage.metadata(asset).items()}
+    assert sum(sizes.values()) < 400_000
+    figures = {name for name, value in lineage.metadata(asset).items() if "data:image/png" in str(value.value)}
+    assert max(size for name, size in sizes.items() if name not in figures) < 4_000
 
 
 def test_a_partition_says_what_it_had_to_do_and_what_was_saved(lineage):

@@ -2,106 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
 
-from glm_assets.defs.build import build_defs
-from glm_assets.lineage.source_catalogue import file_stamp
 from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
 from glm_assets.lineage.study import Study
 from glm_assets.sources.clinvar import WEEKLY
 from glm_assets.storage.tables import read_part
-from glm_assets.tracking import NullTracker
+from glm_assets_tests.defs.daemon import Daemon
+from glm_assets_tests.lineage.finished import (
+    finish,
+    finish_checkpoint,
+    finish_chromosome,
+    finish_reference,
+    finish_release,
+    offer,
+)
 from glm_assets_tests.lineage.studies import tiny_study
 
 HEADS = ("head_v0", "head_v1", "head_v2", "head_v3")
-
-
-@dataclass
-class Daemon:
-    """What Dagster's daemon does with sensors: keeps cursors, and launches no run key of a sensor twice."""
-
-    instance: dg.DagsterInstance
-    cursors: dict[str, str | None] = field(default_factory=dict)
-    run_keys: set[tuple[str, str]] = field(default_factory=set)
-
-    def tick(self, study: Study, sensor: str):
-        """Evaluate a sensor of a freshly loaded code location."""
-        defs = build_defs(study, NullTracker(), executor=dg.in_process_executor)
-        context = dg.build_sensor_context(
-            instance=self.instance,
-            cursor=self.cursors.get(sensor),
-            definitions=defs,
-            resources={"study": study},
-        )
-        result = defs.resolve_sensor_def(sensor).evaluate_tick(context)
-        self.cursors[sensor] = result.cursor
-        return result
-
-    def work(self, study: Study, sensor: str) -> list[str]:
-        """Evaluate a sensor, run what it asks for and return the run keys."""
-        launched = []
-        for request in self.tick(study, sensor).run_requests:
-            if (sensor, request.run_key) in self.run_keys:
-                continue
-            self.run_keys.add((sensor, request.run_key))
-            launched.append(request.run_key)
-            defs = build_defs(study, NullTracker(), executor=dg.in_process_executor)
-            job = defs.resolve_job_def(sensor.removesuffix("_sensor").replace("clinvar_release", "sources"))
-            assert job.execute_in_process(partition_key=request.partition_key, instance=self.instance).success
-        return launched
 
 
 @pytest.fixture
 def daemon():
     with dg.DagsterInstance.ephemeral() as instance:
         yield Daemon(instance)
-
-
-def offer(source: Path, date: str, content: bytes) -> str:
-    """Put a release into a source as far as a sensor looks: its name in the listing and its MD5."""
-    weekly = source / WEEKLY
-    weekly.mkdir(parents=True, exist_ok=True)
-    name = f"clinvar_{date}.vcf.gz"
-    (weekly / name).write_bytes(content)
-    md5 = hashlib.md5(content).hexdigest()
-    (weekly / f"{name}.md5").write_text(f"{md5}  {name}\n")
-    return md5
-
-
-def finish(product, **facts) -> None:
-    """Publish a product as finished, without the files that no sensor reads."""
-    product.make(lambda work: dict(facts))
-
-
-def finish_release(study: Study, date: str, md5: str) -> None:
-    finish(study.clinvar_release(date, md5), data_version=md5)
-
-
-def finish_reference(study: Study) -> None:
-    finish(study.reference_genome("0" * 32), data_version="genome")
-
-
-def finish_checkpoint(study: Study) -> None:
-    weights = study.root / "weights"
-    weights.write_bytes(b"weights")
-    finish(study.glm_checkpoint("0" * 64), data_version="model", path=str(weights), stamp=file_stamp(weights))
-
-
-def finish_chromosome(study: Study, chrom: str, **window_facts) -> None:
-    finish(study.clinvar_variants(chrom), data_version=f"variants of {study.release().data_version}")
-    facts = {"labelled_variants": 9, "reference_compared": 9, "reference_mismatch_share": 0.0} | window_facts
-    finish(study.variant_windows(chrom), **facts)
-    if not window_facts:
-        finish(study.variant_embeddings(chrom))
 
 
 @pytest.fixture
@@ -328,10 +259,17 @@ def test_a_refresh_makes_each_head_once_and_embeds_only_what_is_new(no_figures, 
     newer = tiny_study(tmp_path, tiny_tree)
     assert refresh(daemon, newer) == once_each(newer.release().data_version)
     assert older.release().data_version != newer.release().data_version
-    for asset in ("clinvar_release", "split_audit", *HEADS, "submission"):
+    for asset in ("clinvar_release", "clinvar_release_diff", "split_audit", *HEADS, "submission"):
         assert len(made(daemon.instance, asset)) == 2, asset
     for asset in ("reference_genome", "glm_checkpoint", "test_sequences", "test_embeddings"):
         assert len(made(daemon.instance, asset)) == 1, asset
+
+    nothing_before, diff = made(daemon.instance, "clinvar_release_diff")
+    assert nothing_before["rows"] == 0
+    assert "no earlier release" in nothing_before["note"]
+    assert diff["added"] > 0 < diff["label_changed"]
+    assert diff["by_gene_and_label"].startswith("| gene | label | added |")
+    assert diff["changes"].startswith("![changes](data:image/png;base64,")
 
     after = pairs(newer)
     content = [name for name in after.columns if name != "chrom"]

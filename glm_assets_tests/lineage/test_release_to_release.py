@@ -18,6 +18,7 @@ from glm_assets.lineage.sources import (
     make_reference_genome,
 )
 from glm_assets.lineage.variants import make_clinvar_variants, make_variant_windows
+from glm_assets.planning.plan import make_plan
 from glm_assets.profiles.profile import read_profile
 from glm_assets.storage.tables import read_part
 from glm_assets_tests.lineage.studies import tiny_study
@@ -54,17 +55,20 @@ def test_a_new_release_embeds_only_what_no_digest_of_the_old_one_names(tmp_path,
 
     def refreshed(cutoff):
         study = tiny_study(tmp_path, real_data / "ncbi_mirror", changes, clinvar_cutoff=cutoff, test_csv=None)
+        ahead = make_plan(study, ["sources", "embed"])  # before the release is here
         make_clinvar_release(study, silent)
         make_reference_genome(study, silent)
         make_glm_checkpoint(study, silent)
         make_clinvar_variants(study, "13")
         make_variant_windows(study, "13")
         table = read_part(study.variant_windows("13").folder)
-        return (
-            study,
-            table.select("chrom", "pos", "alt", *WORK),
-            make_variant_embeddings(study, "13", silent).facts,
-        )
+        planned = make_plan(study, ["embed"])
+        facts = make_variant_embeddings(study, "13", silent).facts
+        assert planned.cost.windows == facts["windows_computed"]
+        assert all(work.exact for work, _ in planned.works)
+        assert not any(work.exact for work, _ in ahead.works)
+        assert abs(ahead.cost.windows - planned.cost.windows) <= 2 * table.height
+        return study, table.select("chrom", "pos", "alt", *WORK), facts
 
     study, old, first = refreshed("2025-11-30")
     vectors = dict(zip(old.rows(), np.hstack(read_embeddings(study, "13")), strict=True))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from glm_assets.sources.web import RetryPolicy
 
+_BAD_BODIES = frozenset({"reset", "stall", "drip", "longer", "shorter"})
 QUICK = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=0.02, timeout_s=5)
 
 
@@ -24,10 +28,12 @@ class Fault:
 
     `status`: that status instead of the file. `cut`: the connection ends after so many bytes of the body.
     `whole`: a 200 with the whole file although a range was asked for. `shift`: a 206 that starts so many bytes too
-    late. `short`: a 206 of so many bytes only.
+    late. `short`: a 206 of so many bytes only. `reset`: the connection is reset after so many bytes. `stall`: nothing
+    more comes after so many bytes. `drip`: so many bytes, then one at a time. `longer`: a Content-Length of so many
+    bytes more than there are. `shorter`: of so many fewer.
     """
 
-    kind: Literal["status", "cut", "whole", "shift", "short"]
+    kind: Literal["status", "cut", "whole", "shift", "short", "reset", "stall", "drip", "longer", "shorter"]
     value: int = 0
 
 
@@ -42,6 +48,7 @@ class Site:
     etag: str | None = None
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
 
     def asked(self, name: str) -> list[str | None]:
         """The Range header of each request for a file, None where there was none."""
@@ -66,7 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind == "status":
             self._send(fault.value, b"no")
         elif target.is_dir():
-            links = "".join(f'<a href="{child.name}">{child.name}</a>\n' for child in sorted(target.iterdir()))
+            names = [f"{child.name}/" if child.is_dir() else child.name for child in sorted(target.iterdir())]
+            links = "".join(f'<a href="{name}">{name}</a>\n' for name in names)
             self._send(200, f'<html><a href="../">Parent</a>\n{links}</html>'.encode())
         elif target.is_file():
             self._send_file(target.read_bytes(), wanted, fault)
@@ -77,6 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
         kind, value = (fault.kind, fault.value) if fault else (None, 0)
         validator = self.headers.get("If-Range")
         changed = validator is not None and validator != self.site.etag
+        if kind in _BAD_BODIES:
+            self._send_badly(data, kind, value)
+            return
         if wanted is None or changed or kind == "whole":
             self._send(200, data, cut=value if kind == "cut" else None)
             return
@@ -88,6 +99,28 @@ class _Handler(BaseHTTPRequestHandler):
         end = start + value if kind == "short" else len(data)
         content_range = f"bytes {start}-{end - 1}/{len(data)}"
         self._send(206, data[start:end], content_range=content_range, cut=value if kind == "cut" else None)
+
+    def _send_badly(self, data: bytes, kind: str, value: int) -> None:
+        difference = {"longer": value, "shorter": -value}.get(kind, 0)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data) + difference))
+        self.end_headers()
+        self.close_connection = True
+        self.wfile.write(data if difference else data[:value])
+        self.wfile.flush()
+        if kind == "reset":
+            time.sleep(0.05)  # or the client would lose what has arrived too
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+        if kind == "stall":
+            self.site.over.wait(10)
+        for byte in data[value:] if kind == "drip" else b"":
+            if self.site.over.wait(0.02):
+                return
+            try:
+                self.wfile.write(bytes([byte]))
+            except OSError:  # the client has had enough
+                return
 
     def _send(self, status: int, body: bytes, *, content_range: str | None = None, cut: int | None = None) -> None:
         self.send_response(status)
@@ -116,7 +149,10 @@ def serve(root: Path) -> Iterator[Site]:
     """Serve a folder with ranges and planned faults."""
     site = Site(root)
     with _running(partial(_Handler, site=site)) as site.url:
-        yield site
+        try:
+            yield site
+        finally:
+            site.over.set()
 
 
 @contextmanager

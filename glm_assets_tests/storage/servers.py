@@ -1,11 +1,18 @@
-"""A server that speaks S3, and one that refuses everybody."""
+"""A server that speaks S3 (rclone's, which keeps objects as files), and one that refuses everybody."""
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 BUCKET = "bucket"
 
@@ -14,20 +21,37 @@ REFUSAL = b"""<?xml version="1.0" encoding="UTF-8"?>
 
 
 @contextmanager
-def serve_s3() -> Iterator[str]:
-    """Address of a server with one empty bucket."""
-    import boto3
-    from moto.server import ThreadedMotoServer
+def serve_s3(folder: Path | None = None) -> Iterator[str]:
+    """Address of a server, a process of its own, with one bucket.
 
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    try:
-        address = "http://{}:{}".format(*server.get_host_and_port())
-        session = boto3.Session("key", "secret", region_name="us-east-1")
-        session.client("s3", endpoint_url=address).create_bucket(Bucket=BUCKET)
-        yield address
-    finally:
-        server.stop()
+    Args:
+        folder: Where it keeps its objects as files, the bucket as a folder; a temporary one by default.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        home = folder or Path(temporary)
+        (home / BUCKET).mkdir(parents=True, exist_ok=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        rclone = Path(sys.executable).with_name("rclone")
+        options = ["--config", os.devnull, "--auth-key", "key,secret", "--addr", f"127.0.0.1:{port}"]
+        command = [str(rclone), "serve", "s3", *options, str(home)]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            _await_port(port, server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _await_port(port: int, server: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"rclone's S3 server does not answer at port {port}")
 
 
 def environment(address: str) -> dict[str, str]:
@@ -55,6 +79,12 @@ def serve_refusals() -> Iterator[str]:
         server.server_close()
 
 
+@contextmanager
+def nothing_listens() -> Iterator[str]:
+    """An address where there is no server."""
+    yield "http://127.0.0.1:9"
+
+
 class _Refusing(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(403)
@@ -65,6 +95,10 @@ class _Refusing(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.do_GET()
+
+    def do_HEAD(self) -> None:
+        self.send_response(403)
+        self.end_headers()
 
     def log_message(self, *_message: object) -> None:
         """Stay silent."""

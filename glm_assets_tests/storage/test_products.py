@@ -152,12 +152,12 @@ def build(work):
     return {}
 
 if moment == "publish":
-    link = products._link_or_copy
+    link = products.link_or_copy
     def link_then_die(source, dest):
         if source.name == "two.txt":
             die()
         link(source, dest)
-    products._link_or_copy = link_then_die
+    products.link_or_copy = link_then_die
 product.make(build)
 """
 

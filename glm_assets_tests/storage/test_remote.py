@@ -12,7 +12,6 @@ import shutil
 import signal
 import uuid
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
@@ -23,7 +22,7 @@ from fsspec.registry import known_implementations
 from glm_assets.errors import FormatError, MissingUpstreamError, StorageError
 from glm_assets.storage.embeddings import EmbeddingStore
 from glm_assets.storage.mirror import Mirror
-from glm_assets_tests.storage.servers import BUCKET, environment, serve_refusals, serve_s3
+from glm_assets_tests.storage.servers import BUCKET, environment, nothing_listens, serve_refusals, serve_s3
 from glm_assets_tests.storage.stores import add, assert_right, flip_a_byte, keys_of, start_writer, vectors_of
 
 
@@ -205,11 +204,11 @@ def test_a_cache_without_room_is_named_and_the_store_stays_readable_elsewhere(re
 
 
 def test_an_unknown_address_and_a_missing_package_are_named_with_the_fix(tmp_path, monkeypatch):
-    with pytest.raises(StorageError, match=r"nope://x/y.*Protocol not known.*correct GLM_EMBEDDINGS_URL"):
+    with pytest.raises(StorageError, match=r"'nope' is no object store.*s3://.*correct GLM_EMBEDDINGS_URL"):
         EmbeddingStore("nope://x/y", cache=tmp_path)
-    monkeypatch.setitem(known_implementations, "s4", {"class": "no_s4.File", "err": "no s4fs here"})
-    with pytest.raises(StorageError, match=r"s4://x/y.*no s4fs here.*pip install 'glm_assets\[s3\]'"):
-        EmbeddingStore("s4://user:pass@x/y", cache=tmp_path)
+    monkeypatch.setitem(known_implementations, "gs", {"class": "no_gs.File", "err": "no gcsfs here"})
+    with pytest.raises(StorageError, match=r"gs://x/y.*no gcsfs here.*pip install 'glm_assets\[s3\]'"):
+        EmbeddingStore("gs://x/y", cache=tmp_path)
     with pytest.raises(StorageError, match="GLM_LOCAL_DIR"):
         EmbeddingStore("memory://x/y")
 
@@ -217,13 +216,8 @@ def test_an_unknown_address_and_a_missing_package_are_named_with_the_fix(tmp_pat
 def test_no_message_shows_a_password(tmp_path):
     with pytest.raises(StorageError) as caught:
         EmbeddingStore("nope://user:pass@host/y?token=pass", cache=tmp_path)
-    assert "nope://host/y" in str(caught.value)
+    assert "'nope' is no object store" in str(caught.value)
     assert "pass" not in str(caught.value)
-
-
-@contextmanager
-def nothing_listens():
-    yield "http://127.0.0.1:9"
 
 
 @pytest.mark.system

@@ -24,6 +24,7 @@ PLAIN = {
     "lower_cased": 0,
     "trimmed": 0,
     "padded_ids": 0,
+    "formula_ids": 0,
     "ignored_columns": 0,
     "blank_lines": 0,
     "bom": False,

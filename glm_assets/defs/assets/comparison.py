@@ -5,7 +5,7 @@ import dagster as dg
 from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.checks.evaluation import comparison_checks, comparison_results
 from glm_assets.defs.metadata import materialized, table_metadata
-from glm_assets.defs.steps import begin_step
+from glm_assets.defs.steps import begin_step, explained
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.comparison import make_head_comparison, move_champions
 from glm_assets.lineage.study import Study
@@ -32,6 +32,7 @@ class ComparisonConfig(dg.Config):
     metadata=table_metadata(HEAD_COMPARISON),
     check_specs=comparison_checks(),
 )
+@explained
 def head_comparison(
     context: dg.AssetExecutionContext,
     config: ComparisonConfig,

@@ -12,7 +12,7 @@ from glm_assets.defs.checks.embeddings import (
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.partitions import chromosomes
 from glm_assets.defs.pipes import local_pipes_workers
-from glm_assets.defs.steps import begin_step
+from glm_assets.defs.steps import begin_step, explained
 from glm_assets.defs.tags import gpu_work
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.embeddings import make_covariance_embeddings, make_variant_embeddings
@@ -30,8 +30,9 @@ from glm_assets.storage.schemas import COVARIANCE_EMBEDDINGS, VARIANT_EMBEDDINGS
     code_version=CODE_VERSIONS["variant_embeddings"],
     metadata=table_metadata(VARIANT_EMBEDDINGS),
     check_specs=embedding_checks(),
-    **gpu_work(),
+    **gpu_work(sharded=True),
 )
+@explained
 def variant_embeddings(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     """Per variant of a chromosome the pooled vector of its reference window and the difference to its variant's.
 
@@ -42,7 +43,7 @@ def variant_embeddings(context: dg.AssetExecutionContext, study: dg.ResourcePara
     chrom = context.partition_key
     manifest = make_variant_embeddings(study, chrom, context.log.info, local_pipes_workers(context, study))
     study.refresh_warehouse()
-    return materialized(manifest, study.variant_embeddings(chrom).folder, checks=embedding_results(manifest))
+    return materialized(manifest, study.variant_embeddings(chrom).files(), checks=embedding_results(manifest))
 
 
 @dg.asset(
@@ -54,8 +55,9 @@ def variant_embeddings(context: dg.AssetExecutionContext, study: dg.ResourcePara
     code_version=CODE_VERSIONS["covariance_embeddings"],
     metadata=table_metadata(COVARIANCE_EMBEDDINGS),
     check_specs=pair_checks("covariance_embeddings"),
-    **gpu_work(),
+    **gpu_work(sharded=True),
 )
+@explained
 def covariance_embeddings(
     context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]
 ) -> dg.MaterializeResult:
@@ -67,7 +69,7 @@ def covariance_embeddings(
     chrom = context.partition_key
     manifest = make_covariance_embeddings(study, chrom, context.log.info, local_pipes_workers(context, study))
     study.refresh_warehouse()
-    return materialized(manifest, study.covariance_embeddings(chrom).folder, checks=pair_results(manifest))
+    return materialized(manifest, study.covariance_embeddings(chrom).files(), checks=pair_results(manifest))
 
 
 @dg.asset(
@@ -79,8 +81,9 @@ def covariance_embeddings(
     code_version=CODE_VERSIONS["variant_likelihoods"],
     metadata=table_metadata(VARIANT_LIKELIHOODS),
     check_specs=pair_checks("variant_likelihoods"),
-    **gpu_work(),
+    **gpu_work(sharded=True),
 )
+@explained
 def variant_likelihoods(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     """Per variant of a chromosome how much less likely the whole model finds its window than the reference window.
 
@@ -91,4 +94,4 @@ def variant_likelihoods(context: dg.AssetExecutionContext, study: dg.ResourcePar
     chrom = context.partition_key
     manifest = make_variant_likelihoods(study, chrom, context.log.info, local_pipes_workers(context, study))
     study.refresh_warehouse()
-    return materialized(manifest, study.variant_likelihoods(chrom).folder, checks=pair_results(manifest))
+    return materialized(manifest, study.variant_likelihoods(chrom).files(), checks=pair_results(manifest))

@@ -4,7 +4,7 @@ import dagster as dg
 
 from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.metadata import materialized, table_metadata
-from glm_assets.defs.steps import begin_step
+from glm_assets.defs.steps import begin_step, explained
 from glm_assets.defs.tags import gpu_work
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.search import head_search_product, make_head_search
@@ -22,6 +22,7 @@ from glm_assets.tracking import Tracker
     metadata=table_metadata(HEAD_SEARCH),
     **gpu_work(),
 )
+@explained
 def head_search(
     context: dg.AssetExecutionContext, study: dg.ResourceParam[Study], tracker: dg.ResourceParam[Tracker]
 ) -> dg.MaterializeResult:
@@ -34,4 +35,4 @@ def head_search(
     manifest = make_head_search(study, tracker, context.log.info, dagster_run_id=context.run.run_id)
     study.refresh_warehouse()
     links = {"mlflow": manifest.facts["mlflow_url"]} if manifest.facts.get("mlflow_url") else {}
-    return materialized(manifest, head_search_product(study).folder, links=links)
+    return materialized(manifest, head_search_product(study).files(), links=links)

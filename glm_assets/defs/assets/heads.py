@@ -5,7 +5,7 @@ import dagster as dg
 from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.checks.heads import head_checks, head_results
 from glm_assets.defs.metadata import materialized
-from glm_assets.defs.steps import begin_step
+from glm_assets.defs.steps import begin_step, explained
 from glm_assets.defs.tags import gpu_work
 from glm_assets.heads.recipes import recipe_name
 from glm_assets.lineage.catalogue import CODE_VERSIONS
@@ -51,6 +51,7 @@ def head_asset(name: str, teacher: str | None) -> dg.AssetsDefinition:
         check_specs=head_checks(name),
         **gpu_work(),
     )
+    @explained
     def head(
         context: dg.AssetExecutionContext,
         config: HeadConfig,
@@ -69,7 +70,7 @@ def head_asset(name: str, teacher: str | None) -> dg.AssetsDefinition:
             recipe=recipe,
         )
         links = {"mlflow": manifest.facts["mlflow_url"]} if manifest.facts.get("mlflow_url") else {}
-        folder = study.head_folder(name, recipe)
+        folder = study.files(study.head_folder(name, recipe))
         return materialized(manifest, folder, checks=head_results(manifest), links=links)
 
     return head

@@ -6,7 +6,7 @@ from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.checks.embeddings import ladder_checks, ladder_results
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.pipes import local_pipes_workers
-from glm_assets.defs.steps import begin_step
+from glm_assets.defs.steps import begin_step, explained
 from glm_assets.defs.tags import gpu_work
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.ladders import make_mutation_ladders
@@ -30,8 +30,9 @@ class LadderConfig(dg.Config):
     code_version=CODE_VERSIONS["mutation_ladders"],
     metadata=table_metadata(MUTATION_LADDERS),
     check_specs=ladder_checks(),
-    **gpu_work(),
+    **gpu_work(sharded=True),
 )
+@explained
 def mutation_ladders(
     context: dg.AssetExecutionContext, config: LadderConfig, study: dg.ResourceParam[Study]
 ) -> dg.MaterializeResult:
@@ -44,4 +45,5 @@ def mutation_ladders(
     workers = local_pipes_workers(context, study)
     manifest = make_mutation_ladders(study, context.log.info, workers, allow_partial=config.allow_partial)
     study.refresh_warehouse()
-    return materialized(manifest, table_folder(study.tables, manifest.asset), checks=ladder_results(manifest))
+    folder = study.files(table_folder(study.tables, manifest.asset))
+    return materialized(manifest, folder, checks=ladder_results(manifest))

@@ -5,7 +5,7 @@ import dagster as dg
 from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.checks.heads import probe_check, probe_result
 from glm_assets.defs.metadata import materialized
-from glm_assets.defs.steps import begin_step
+from glm_assets.defs.steps import begin_step, explained
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.probes import make_probe
 from glm_assets.lineage.study import Study
@@ -46,6 +46,7 @@ def probe_asset(name: str) -> dg.AssetsDefinition:
         "validation split chooses, and tracked in MLflow.",
         check_specs=[probe_check(name)],
     )
+    @explained
     def probe(
         context: dg.AssetExecutionContext,
         config: ProbeConfig,
@@ -62,7 +63,8 @@ def probe_asset(name: str) -> dg.AssetsDefinition:
             allow_partial=config.allow_partial,
         )
         links = {"mlflow": manifest.facts["mlflow_url"]} if manifest.facts.get("mlflow_url") else {}
-        return materialized(manifest, study.head_folder(name), checks=[probe_result(manifest)], links=links)
+        folder = study.files(study.head_folder(name))
+        return materialized(manifest, folder, checks=[probe_result(manifest)], links=links)
 
     return probe
 

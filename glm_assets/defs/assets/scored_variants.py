@@ -6,7 +6,7 @@ from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.checks.evaluation import scoring_checks, scoring_results
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.pipes import local_pipes_workers
-from glm_assets.defs.steps import begin_step
+from glm_assets.defs.steps import begin_step, explained
 from glm_assets.defs.tags import gpu_work
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.scored_variants import make_scored_variants
@@ -38,8 +38,9 @@ class ScoringConfig(dg.Config):
     code_version=CODE_VERSIONS["scored_variants"],
     metadata=table_metadata(SCORED_VARIANTS),
     check_specs=scoring_checks(),
-    **gpu_work(),
+    **gpu_work(sharded=True),
 )
+@explained
 def scored_variants(
     context: dg.AssetExecutionContext,
     config: ScoringConfig,
@@ -56,4 +57,5 @@ def scored_variants(
     workers = local_pipes_workers(context, study)
     manifest = make_scored_variants(study, choices, tracker.registry, context.log.info, workers)
     study.refresh_warehouse()
-    return materialized(manifest, table_folder(study.tables, "scored_variants"), checks=scoring_results(manifest))
+    folder = study.files(table_folder(study.tables, manifest.asset))
+    return materialized(manifest, folder, checks=scoring_results(manifest))

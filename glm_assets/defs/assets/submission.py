@@ -13,7 +13,7 @@ from glm_assets.defs.checks.submission import (
 )
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.pipes import local_pipes_workers
-from glm_assets.defs.steps import begin_step
+from glm_assets.defs.steps import begin_step, explained
 from glm_assets.defs.tags import gpu_work
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.embeddings import make_test_embeddings
@@ -31,12 +31,13 @@ from glm_assets.tracking import Tracker
     metadata=table_metadata(TEST_SEQUENCES),
     check_specs=[sequence_check()],
 )
+@explained
 def test_sequences(study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     """The user's CSV (`ID`, `seq`; `GLM_TEST_CSV`), validated, in its order."""
     begin_step(study)
     manifest = make_test_sequences(study)
     study.refresh_warehouse()
-    return materialized(manifest, study.test_sequences().folder, checks=[sequence_result(manifest)])
+    return materialized(manifest, study.test_sequences().files(), checks=[sequence_result(manifest)])
 
 
 @dg.asset(
@@ -47,14 +48,15 @@ def test_sequences(study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     code_version=CODE_VERSIONS["test_embeddings"],
     metadata=table_metadata(TEST_EMBEDDINGS),
     check_specs=[test_vector_check()],
-    **gpu_work(),
+    **gpu_work(sharded=True),
 )
+@explained
 def test_embeddings(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     """The pooled vector of every test sequence."""
     begin_step(study)
     manifest = make_test_embeddings(study, context.log.info, local_pipes_workers(context, study))
     study.refresh_warehouse()
-    return materialized(manifest, study.test_embeddings().folder, checks=[test_vector_result(manifest)])
+    return materialized(manifest, study.test_embeddings().files(), checks=[test_vector_result(manifest)])
 
 
 class SubmissionConfig(dg.Config):
@@ -72,10 +74,11 @@ class SubmissionConfig(dg.Config):
     code_version=CODE_VERSIONS["submission"],
     check_specs=submission_checks(),
 )
+@explained
 def submission(
     config: SubmissionConfig, study: dg.ResourceParam[Study], tracker: dg.ResourceParam[Tracker]
 ) -> dg.MaterializeResult:
     """`ID, emb_0000 .. emb_NNNN`: the head's unit-norm vector of every test sequence, in the CSV's order."""
     begin_step(study)
     manifest = make_submission(study, tracker.registry, head=config.head)
-    return materialized(manifest, study.submission_csv.parent, checks=submission_results(study))
+    return materialized(manifest, study.finished_submission_csv().parent, checks=submission_results(study))

@@ -5,7 +5,7 @@ import dagster as dg
 from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.checks.evaluation import structure_check, structure_result
 from glm_assets.defs.metadata import materialized, table_metadata
-from glm_assets.defs.steps import begin_step
+from glm_assets.defs.steps import begin_step, explained
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.study import Study
 from glm_assets.lineage.submission_score import make_submission_score, submission_score_product
@@ -21,6 +21,7 @@ from glm_assets.storage.schemas import SUBMISSION_SCORE
     metadata=table_metadata(SUBMISSION_SCORE),
     check_specs=[structure_check()],
 )
+@explained
 def submission_score(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     """CD, CDD and PCC of the submission, from the SNV pairs and mutation ladders found in the test CSV.
 
@@ -29,5 +30,5 @@ def submission_score(context: dg.AssetExecutionContext, study: dg.ResourceParam[
     begin_step(study)
     manifest = make_submission_score(study, context.log.info)
     study.refresh_warehouse()
-    folder = submission_score_product(study).folder
+    folder = submission_score_product(study).files()
     return materialized(manifest, folder, checks=[structure_result(manifest)])

@@ -13,7 +13,7 @@ from glm_assets.defs.checks.variants import (
 )
 from glm_assets.defs.metadata import materialized, table_metadata
 from glm_assets.defs.partitions import chromosomes
-from glm_assets.defs.steps import begin_step
+from glm_assets.defs.steps import begin_step, explained
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.study import Study
 from glm_assets.lineage.variants import make_clinvar_variants, make_split_audit, make_variant_windows
@@ -30,13 +30,14 @@ from glm_assets.storage.schemas import CLINVAR_VARIANTS, SPLIT_AUDIT, VARIANT_WI
     metadata=table_metadata(CLINVAR_VARIANTS),
     check_specs=variant_checks(),
 )
+@explained
 def clinvar_variants(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     """One row per alternate allele of a chromosome, with its label or the reason why it was dropped."""
     begin_step(study)
     chrom = context.partition_key
     manifest = make_clinvar_variants(study, chrom)
     study.refresh_warehouse()
-    return materialized(manifest, study.clinvar_variants(chrom).folder, checks=variant_results(manifest))
+    return materialized(manifest, study.clinvar_variants(chrom).files(), checks=variant_results(manifest))
 
 
 @dg.asset(
@@ -49,6 +50,7 @@ def clinvar_variants(context: dg.AssetExecutionContext, study: dg.ResourceParam[
     metadata=table_metadata(VARIANT_WINDOWS),
     check_specs=window_checks(),
 )
+@explained
 def variant_windows(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     """The reference and variant window of every labelled variant of a chromosome, with its split and digests.
 
@@ -58,7 +60,7 @@ def variant_windows(context: dg.AssetExecutionContext, study: dg.ResourceParam[S
     chrom = context.partition_key
     manifest = make_variant_windows(study, chrom)
     study.refresh_warehouse()
-    return materialized(manifest, study.variant_windows(chrom).folder, checks=window_results(study, manifest))
+    return materialized(manifest, study.variant_windows(chrom).files(), checks=window_results(study, manifest))
 
 
 @dg.asset(
@@ -70,6 +72,7 @@ def variant_windows(context: dg.AssetExecutionContext, study: dg.ResourceParam[S
     metadata=table_metadata(SPLIT_AUDIT),
     check_specs=audit_checks(),
 )
+@explained
 def split_audit(study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     """What held-out rows share with train over all chromosomes (bases, genes, windows): the leakage of the split.
 
@@ -78,4 +81,4 @@ def split_audit(study: dg.ResourceParam[Study]) -> dg.MaterializeResult:
     begin_step(study)
     manifest = make_split_audit(study)
     study.refresh_warehouse()
-    return materialized(manifest, study.split_audit().folder, checks=audit_results(study, manifest))
+    return materialized(manifest, study.split_audit().files(), checks=audit_results(study, manifest))

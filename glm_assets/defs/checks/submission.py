@@ -17,7 +17,8 @@ def sequence_check() -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         "taken_verbatim",
         asset="test_sequences",
-        description="Nothing had to be changed: no lower case, byte-order mark or white space.",
+        description="Nothing had to be changed: no lower case, byte-order mark or white space; and no ID is one that a "
+        "spreadsheet would take for a formula.",
     )
 
 
@@ -60,8 +61,8 @@ def submission_checks() -> list[dg.AssetCheckSpec]:
 
 def submission_results(study: Study) -> Sequence[dg.AssetCheckResult]:
     """Answer `submission_checks` by reading the written file back."""
-    sequences = read_part(study.test_sequences().folder, ["ID"])
+    sequences = read_part(study.test_sequences().files(), ["ID"])
     audit = verify_submission(
-        study.submission_csv, sequences, max_dimensions=study.profile.submission.max_dimensions
+        study.finished_submission_csv(), sequences, max_dimensions=study.profile.submission.max_dimensions
     )
     return [result(finding.rule, finding.passed, detail=finding.detail) for finding in audit.findings]

@@ -68,7 +68,7 @@ def window_checks() -> list[dg.AssetCheckSpec]:
 def window_results(study: Study, manifest: Manifest) -> list[dg.AssetCheckResult]:
     """Answer `window_checks`; the second reads the published file back."""
     facts = manifest.facts
-    windows = read_part(study.variant_windows(str(manifest.partition)).folder)
+    windows = read_part(study.variant_windows(str(manifest.partition)).files())
     broken = windows.filter(~_allele_in_window("ref", "ref_seq") | ~_allele_in_window("alt", "var_seq")).height
     return [
         result(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import polars as pl
 import pyarrow as pa
@@ -23,6 +24,7 @@ from glm_assets.encoders.engines.job import EmbedJob, compute_shard
 from glm_assets.encoders.engines.shard_queue import MAX_ATTEMPTS
 from glm_assets.encoders.shards import ShardReport
 from glm_assets.errors import EncoderError, GlmError
+from glm_assets.tracking.secrets import mask, mask_in
 
 # An autoscaler may have to bring up a machine first.
 PATIENCE_S = 600.0
@@ -229,12 +231,12 @@ def _cluster(address: str | None) -> Iterator[Any]:
         yield ray
         return
     try:
-        _knock(address)
+        knock(address)
         ray.init(address=address or "auto", logging_level=logging.WARNING)
     except (OSError, RuntimeError, ValueError) as error:
         raise EncoderError(
-            f"no Ray cluster can be reached ({error})",
-            expected=f"a running cluster at {address or 'RAY_ADDRESS, or on this machine'}",
+            f"no Ray cluster can be reached ({mask_in(str(error), address or '')})",
+            expected=f"a running cluster at {mask(address) if address else 'RAY_ADDRESS, or on this machine'}",
             fix="ray start --head, or set RAY_ADDRESS to the head's host and port",
         ) from error
     try:
@@ -243,11 +245,15 @@ def _cluster(address: str | None) -> Iterator[Any]:
         ray.shutdown()
 
 
-def _knock(address: str | None) -> None:
-    """Raise OSError when nobody listens at an address: Ray itself would try for minutes."""
-    host, _, port = (address or "").rpartition(":")
-    if host and port.isdigit() and "/" not in host:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
+def knock(address: str | None) -> None:
+    """Raise OSError when nobody listens at an address: Ray itself would try for minutes.
+
+    Args:
+        address: Host and port, or a URL; anything else, such as `auto`, passes.
+    """
+    place = urlsplit(address or "") if "://" in (address or "") else urlsplit(f"//{address or ''}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), timeout=_KNOCK_S).close()
 
 
 def _check_device(ray: Any, device: str, *, gpu: bool) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -159,8 +161,13 @@ def model_config(name: str) -> dict[str, Any]:
         raise EncoderError(
             f"encoder {name} needs the packages evo2 and vtx", fix="install them: pip install 'glm_assets[evo2]'"
         )
-    text = (Path(package.origin).parent / "configs" / model.config).read_text(encoding="utf-8")
-    return yaml.safe_load(text) | dict(model.overrides or {})
+    path = Path(package.origin).parent / "configs" / model.config
+    return deepcopy(_read_config(path)) | dict(model.overrides or {})
+
+
+@cache  # every product that depends on the encoder asks, many times in a look at the whole lineage
+def _read_config(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def blocks_needed(layer: str, config: Mapping[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from glm_assets.storage.atomic import file_digest, write_json
 Progress = Callable[[str], None]
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_LONGEST_REVISION = 120
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ def recorded_commit(folder: Path, name: str, revision: str) -> str | None:
     if _COMMIT.fullmatch(revision):
         return revision
     try:
-        return json.loads(_record(folder, name, revision).read_text(encoding="utf-8"))["commit"]
-    except FileNotFoundError:
+        commit = json.loads(_record(folder, name, revision).read_text(encoding="utf-8"))["commit"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+    # It becomes a part of file names.
+    return commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else None
 
 
 def record_commit(folder: Path, name: str, revision: str, snapshot: Snapshot) -> None:
@@ -97,6 +101,8 @@ def take_snapshot(repo: str, revision: str) -> Snapshot:
         for item in info.siblings or ()
         if item.size is not None
     }
+    if not _COMMIT.fullmatch(str(info.sha)):  # it becomes a part of file names
+        raise _not_fetched(repo, revision, f"the server states {str(info.sha)[:60]!r} as its commit")
     return Snapshot(repo, str(info.sha), files)
 
 
@@ -157,4 +163,7 @@ def _not_fetched(repo: str, revision: str, reason: str) -> DownloadError:
 
 
 def _record(folder: Path, name: str, revision: str) -> Path:
-    return folder / f"{name}-{quote(revision, safe='')}.json"
+    readable = quote(revision, safe="")
+    # No branch is as long; a file name may have 255 bytes.
+    shown = readable if len(readable) <= _LONGEST_REVISION else hashlib.sha256(readable.encode()).hexdigest()
+    return folder / f"{name}-{shown}.json"

@@ -48,9 +48,14 @@ def weight_files(path: Path) -> list[Path]:
     if path.name != INDEX:
         return [path]
     named = read_json(path).get("weight_map")
-    if not isinstance(named, dict) or not named or any(Path(name).name != name for name in named.values()):
+    if not isinstance(named, dict) or not named or not all(map(_is_beside, named.values())):
         raise EncoderError(f"{path} is no index of weights beside it", expected="a weight_map from tensor to file")
     return [path, *(path.parent / name for name in sorted(set(named.values())))]
+
+
+def _is_beside(name: Any) -> bool:
+    """Whether a name is that of a file in the same folder."""
+    return isinstance(name, str) and Path(name).name == name and name not in ("", "..") and "\0" not in name
 
 
 def refuse_remote_code(folder: Path) -> None:

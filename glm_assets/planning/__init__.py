@@ -1,0 +1,1 @@
+"""What would have to be done, and what it would take; nothing is done here."""

@@ -1,0 +1,1 @@
+"""What a data root no longer needs, and its removal."""

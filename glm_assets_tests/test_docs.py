@@ -1,0 +1,62 @@
+"""The pages in docs/: their links, commands, variables and programs are of things that exist; the site builds."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from glm_assets import cli
+from glm_assets.settings import Settings
+from glm_assets_tests.conftest import REPOSITORY
+from glm_assets_tests.readme import blocks, links
+
+PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
+ids = [page.name for page in PAGES]
+
+
+@pytest.fixture
+def commands(capsys) -> set[str]:
+    """The commands that `glm-assets --help` lists."""
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    return set(re.findall(r"^    ([a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_relative_link_leads_somewhere(page: Path):
+    relative = [link.split("#")[0] for link in links(page.read_text(encoding="utf-8")) if "://" not in link]
+    assert [link for link in relative if link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_variables_commands_and_programs_exist(page: Path, commands):
+    text = page.read_text(encoding="utf-8")
+    variables = {"GLM_" + name.upper() for name in Settings.model_fields}
+    assert set(re.findall(r"\b(GLM_[A-Z_]+)=", text)) - variables == set()
+    assert set(re.findall(r"^(?:\$ )?glm-assets ([a-z-]+)", text, re.MULTILINE)) - commands == set()
+    for block in blocks(text):
+        if block.language == "python":
+            ast.parse(block.text)
+        if block.language == "yaml":
+            list(yaml.safe_load_all(block.text))
+
+
+def test_every_page_is_in_the_navigation_once():
+    site = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"))
+    named = re.findall(r"'([\w]+\.md)'", str(site["nav"]))
+    assert sorted(named) == [page.name for page in PAGES]
+
+
+@pytest.mark.system
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path / "site"]
+    done = subprocess.run(command, check=False, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Data dictionary" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
