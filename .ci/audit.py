@@ -1,12 +1,14 @@
 """Looks for known vulnerabilities in what constraints.txt pins; says how much of it could be looked at.
 
 pip-audit calls a package that its advisory service does not answer for "skipped" and ends well, even if it is all of
-them. Here that is said in so many words. Exit status: 1 where something is vulnerable, else 0.
+them. Here that is said in so many words. Exit status: 1 where something is vulnerable or pip-audit itself fails, else
+0: that no service can be reached is no failure.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -15,6 +17,11 @@ _COMMAND = ("-m", "pip_audit", "--no-deps", "--disable-pip", "--progress-spinner
 _SERVICES = ("pypi", "osv")
 _PATIENCE_S = 120
 _NAMED = 10
+# How pip-audit ends, mostly with a traceback, where a service does not answer or answers nonsense.
+_NETWORK = re.compile(
+    r"^requests\.exceptions\.|Could not connect to|not redirecting|ServiceError|HTTPError", re.MULTILINE
+)
+_LAST_LINES = 5
 
 
 def main(constraints: str) -> int:
@@ -28,13 +35,23 @@ def main(constraints: str) -> int:
 
 
 def ask(service: str, constraints: str) -> list[dict[str, Any]]:
-    """What a service says of each package; nothing where it cannot be reached."""
+    """What a service says of each package; nothing where it cannot be reached.
+
+    Raises:
+        SystemExit: pip-audit is missing, crashed, or cannot read the constraints.
+    """
     command = [sys.executable, *_COMMAND, f"--vulnerability-service={service}", f"--requirement={constraints}"]
     try:
         done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=_PATIENCE_S)
-        return json.loads(done.stdout)["dependencies"]
-    except (subprocess.TimeoutExpired, ValueError, KeyError):
+    except subprocess.TimeoutExpired:
         return []
+    try:
+        return json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError) as error:
+        if _NETWORK.search(done.stderr):
+            return []
+        last = "\n".join(done.stderr.splitlines()[-_LAST_LINES:])
+        raise SystemExit(f"pip-audit failed, so nothing was audited:\n{last}") from error
 
 
 def tell(report: list[dict[str, Any]], write: Any) -> int:

@@ -184,12 +184,20 @@ class Settings(BaseSettings):
         """The environment variables by which a process elsewhere sees the same; its Ray cluster is its own."""
         given = {name: getattr(self, name) for name in sorted(self.model_fields_set - {"ray_address"})}
         return {
-            str(type(self).model_fields[name].validation_alias or _PREFIX + name.upper()): (
-                json.dumps(value) if isinstance(value, dict) else str(value)
-            )
+            self._variable(name): json.dumps(value) if isinstance(value, dict) else str(value)
             for name, value in given.items()
             if value is not None
         }
+
+    @property
+    def absent_variables(self) -> list[str]:
+        """The environment variables without which alone a process elsewhere sees the same."""
+        names = {self._variable(name) for name in type(self).model_fields if name != "ray_address"}
+        return sorted(names - set(self.variables))
+
+    @classmethod
+    def _variable(cls, name: str) -> str:
+        return str(cls.model_fields[name].validation_alias or _PREFIX + name.upper())
 
     @property
     def outbox(self) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,8 @@ USER, PASSWORD = "glm", "pass/word"  # the slash must be quoted in an address
 
 # Nothing here must survive a power cut.
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# However this process ends, `read` then meets the end of the pipe. SIGINT: sessions are cut off, files are closed.
+_WHILE_READ = '"$@" & read -r _; kill -INT $!; wait; rm -rf "$0"'
 
 
 class PostgresServer:
@@ -67,7 +68,7 @@ def find_programs() -> Path:
 
 @contextmanager
 def serve_postgres() -> Iterator[PostgresServer]:
-    """Start a server of one superuser with a password; it and its files are gone at the end."""
+    """Start a server of one superuser with a password; it and its files are gone at the end, or with this process."""
     programs = find_programs()
     identity = _identity()
     folder = Path(tempfile.mkdtemp(prefix="glm_postgres_"))  # short: a socket's path has at most 107 bytes
@@ -82,16 +83,31 @@ def serve_postgres() -> Iterator[PostgresServer]:
         initdb += ["-E", "UTF8", "--no-locale", "--no-sync"]
         subprocess.run(initdb, cwd=folder, check=True, stdout=subprocess.DEVNULL, **identity)
         server = PostgresServer(free_port())
-        command = [programs / "postgres", "-D", cluster, "-h", "127.0.0.1", "-p", str(server.port), "-k", folder]
+        command = [
+            "sh",
+            "-c",
+            _WHILE_READ,
+            folder,
+            programs / "postgres",
+            "-D",
+            cluster,
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(server.port),
+            "-k",
+            folder,
+        ]
         command += [part for setting in _FAST for part in ("-c", setting)]
         with (folder / "log").open("w") as log:
-            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **identity)
+            keeper = subprocess.Popen(
+                command, cwd="/", stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, **identity
+            )
         try:
-            _await(server, process, folder / "log")
+            _await(server, folder / "log")
             yield server
         finally:
-            process.send_signal(signal.SIGINT)  # sessions are cut off, files are closed
-            process.wait(timeout=60)
+            keeper.communicate(timeout=60)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -105,7 +121,7 @@ def _identity() -> Mapping[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _await(server: PostgresServer, process: subprocess.Popen, log: Path) -> None:
+def _await(server: PostgresServer, log: Path) -> None:
     import psycopg2
 
     deadline = time.monotonic() + 60
@@ -114,6 +130,5 @@ def _await(server: PostgresServer, process: subprocess.Popen, log: Path) -> None
             server.execute("select 1")
             return
         except psycopg2.OperationalError:
-            assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)

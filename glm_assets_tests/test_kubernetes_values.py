@@ -230,8 +230,15 @@ def sources_job() -> dg.JobDefinition:
     return job_on_kubernetes("sources")
 
 
-def pod_of(step: str, job: Callable[[], dg.JobDefinition], api: tuple[ApiServer, Path]):
-    """What the API server is asked to run for a step, read by Kubernetes' own client."""
+def pod_of(step: str, job: Callable[[], dg.JobDefinition], api: tuple[ApiServer, Path], **overrides: object):
+    """What the API server is asked to run for a step, read by Kubernetes' own client.
+
+    Args:
+        step: Which.
+        job: Its job.
+        api: The API server.
+        overrides: What the run's configuration says of the step's pod.
+    """
     import kubernetes
 
     server, kubeconfig = api
@@ -241,7 +248,14 @@ def pod_of(step: str, job: Callable[[], dg.JobDefinition], api: tuple[ApiServer,
             instance=instance,
             asset_selection=[dg.AssetKey(step)],
             tags={"dagster/partition": "21"} if job is embed_job else None,
-            run_config={"execution": {"config": {"job_image": "glm-assets:0.1.0"}}},
+            run_config={
+                "execution": {
+                    "config": {
+                        "job_image": "glm-assets:0.1.0",
+                        "per_step_k8s_config": {step: overrides} if overrides else {},
+                    }
+                }
+            },
         )
     (sent,) = server.jobs
     job_read = kubernetes.client.ApiClient()._ApiClient__deserialize(sent, "V1Job")
@@ -282,6 +296,66 @@ def test_without_gpus_no_pod_waits_for_one(api, on_kubernetes):
     spec, resources = pod_of("variant_embeddings", embed_job, api)
     assert resources.limits == {"nvidia.com/gpu": "0"}
     assert spec.node_selector is None
+
+
+def test_what_a_run_says_of_a_steps_pod_comes_on_top(api, on_kubernetes):
+    spec, resources = pod_of(
+        "variant_embeddings",
+        embed_job,
+        api,
+        container_config={"resources": {"limits": {"memory": "128Gi"}}},
+        pod_spec_config={"node_selector": {"disk": "fast"}},
+    )
+    assert resources.limits == {"nvidia.com/gpu": "1", "memory": "128Gi"}
+    assert resources.requests == {"cpu": "2", "memory": "48Gi"}
+    assert spec.node_selector == {"glm/gpu": "true", "disk": "fast"}
+    assert [toleration.key for toleration in spec.tolerations] == ["nvidia.com/gpu"]
+
+
+def test_what_a_run_says_of_a_pod_brings_no_gpu_back(api, on_kubernetes):
+    on_kubernetes.setenv("GLM_DEVICE", "cpu")
+    _, resources = pod_of(
+        "variant_embeddings", embed_job, api, container_config={"resources": {"limits": {"memory": "2Gi"}}}
+    )
+    assert resources.limits == {"nvidia.com/gpu": "0", "memory": "2Gi"}
+
+
+def test_what_a_run_says_of_another_steps_pod_stays(api, on_kubernetes):
+    limits = {"memory": "2Gi"}
+    _, resources = pod_of("clinvar_release", sources_job, api, container_config={"resources": {"limits": limits}})
+    assert resources.limits == limits
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "gpus"),
+    [
+        ({"GLM_ENGINE": "ray"}, "0"),
+        ({"GLM_ENGINE": "workers", "GLM_WORKER_COMMAND": "deploy/kubernetes/start_worker {job}"}, "0"),
+        ({"GLM_ENGINE": "workers"}, "1"),
+    ],
+    ids=["actors", "worker pods", "workers in its own pod"],
+)
+def test_a_step_whose_shards_others_compute_leaves_them_the_gpu(api, on_kubernetes, elsewhere, gpus):
+    for name, value in elsewhere.items():
+        on_kubernetes.setenv(name, value)
+    spec, resources = pod_of("variant_embeddings", embed_job, api)
+    assert resources.limits["nvidia.com/gpu"] == gpus
+    assert (spec.node_selector is None) == (gpus == "0")
+
+
+def test_a_step_whose_workers_share_its_pod_gets_as_many_gpus_as_its_run_says(api, on_kubernetes):
+    on_kubernetes.setenv("GLM_ENGINE", "workers")
+    limits = {"nvidia.com/gpu": 4}
+    spec, resources = pod_of(
+        "variant_embeddings", embed_job, api, container_config={"resources": {"limits": limits}}
+    )
+    assert resources.limits == {"nvidia.com/gpu": "4", "memory": "64Gi"}
+    assert spec.node_selector == {"glm/gpu": "true"}
+
+
+def test_nothing_waits_for_mlflow_in_a_folder_that_ends_with_its_pod():
+    assert USER["env"]["GLM_DATA_ROOT"].startswith("s3://")
+    assert USER["env"]["GLM_TRACKING"] == "require"
 
 
 def test_an_open_device_is_refused():

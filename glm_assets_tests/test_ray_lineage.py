@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from typing import Any
@@ -35,12 +36,24 @@ def checkout_on_ray(folder, tree, cluster: RayCluster) -> Checkout:
     return checkout
 
 
-def prepared(folder, tree, cluster: RayCluster) -> Checkout:
-    """The same with the windows of a chromosome, made by processes."""
+@pytest.fixture(scope="module")
+def lineage(tmp_path_factory, tiny_tree, cluster) -> Checkout:
+    """A checkout in which every stage has run on the cluster, those of the chromosomes at the same time."""
+    checkout = checkout_on_ray(tmp_path_factory.mktemp("lineage"), tiny_tree, cluster)
+    sources, one, other, heads, comparison = STAGES
+    checkout.run(sources, timeout=PATIENCE_S)
+    with checkout.start(one) as first, checkout.start(other) as second:
+        assert (first.wait(PATIENCE_S), second.wait(PATIENCE_S)) == (0, 0)
+    checkout.run(heads, timeout=PATIENCE_S)
+    checkout.run(comparison, timeout=PATIENCE_S)
+    return checkout
+
+
+def with_windows_of(made: Checkout, folder, tree, cluster: RayCluster) -> Checkout:
+    """A checkout that has another's sources and windows, but no vectors."""
     checkout = checkout_on_ray(folder, tree, cluster)
-    checkout.run(f"GLM_EXECUTOR=processes {MATERIALIZE} 'group:sources'")
-    windows = f"{MATERIALIZE} clinvar_variants,variant_windows --partition 21"
-    checkout.run(f"GLM_EXECUTOR=processes {windows}")
+    for part in ("sources", "tables/clinvar_variants", "tables/variant_windows"):
+        shutil.copytree(made.folder / "data" / part, checkout.folder / "data" / part)
     return checkout
 
 
@@ -88,29 +101,22 @@ def most_at_once(spans: list[tuple[float, float]]) -> int:
 
 
 @pytest.mark.system
-def test_the_tiny_lineage_runs_on_both_workers(tmp_path, tiny_tree, cluster):
-    checkout = checkout_on_ray(tmp_path / "checkout", tiny_tree, cluster)
-    sources, one, other, heads, comparison = STAGES
-    checkout.run(sources, timeout=PATIENCE_S)
-    with checkout.start(one) as first, checkout.start(other) as second:
-        assert (first.wait(PATIENCE_S), second.wait(PATIENCE_S)) == (0, 0)
-    checkout.run(heads, timeout=PATIENCE_S)
-    checkout.run(comparison, timeout=PATIENCE_S)
-    assert len(content_versions(checkout)) == 5 + 3 * len(CHROMOSOMES)
-    jobs = steps_of(cluster, checkout)
+def test_the_tiny_lineage_runs_on_both_workers(lineage, cluster):
+    assert len(content_versions(lineage)) == 5 + 3 * len(CHROMOSOMES)
+    jobs = steps_of(cluster, lineage)
     assert {job.status for job in jobs} <= {"SUCCEEDED", "RUNNING"}  # the last one's process may still be ending
     assert len({job.driver_node_id for job in jobs}) == 2  # the head has no CPU
-    pooled = [(begin, end) for step, begin, end in history(checkout)["spans"] if step in GPU_STEPS]
+    pooled = [(begin, end) for step, begin, end in history(lineage)["spans"] if step in GPU_STEPS]
     assert len(pooled) == len(GPU_STEPS) * len(CHROMOSOMES)
     assert most_at_once(pooled) == 2
     # What a step printed is where Dagster looks for it.
-    assert list((checkout.folder / ".dagster/logs").rglob("*.err"))
+    assert list((lineage.folder / ".dagster/logs").rglob("*.err"))
 
 
 @pytest.mark.system
-def test_faults(tmp_path, tiny_tree, cluster):
+def test_faults(tmp_path, tiny_tree, cluster, lineage):
     """A killed run, and a killed node: the steps end, nothing stays blocked, and the same command succeeds."""
-    checkout = prepared(tmp_path / "checkout", tiny_tree, cluster)
+    checkout = with_windows_of(lineage, tmp_path / "checkout", tiny_tree, cluster)
 
     with checkout.start(EMBED) as run:
         running_step(cluster, checkout, run)

@@ -32,9 +32,10 @@ def _free(options: argparse.Namespace) -> str:
 
     def line(slot: StaleSlot) -> str:
         where = f"process {slot.pid} on {slot.host}" if slot.host else "no process noted"
-        return (
-            f"run {slot.run_id}  pool {slot.pool}  {where}  last heard of {slot.age_seconds / _HOUR:.1f} h ago\n"
-        )
+        judged = " (cannot be judged from here)" if slot.is_elsewhere else ""
+        age = slot.age_seconds
+        heard = "deleted from the history" if age is None else f"last heard of {age / _HOUR:.1f} h ago"
+        return f"run {slot.run_id}  pool {slot.pool}  {where}{judged}  {heard}\n"
 
     with open_instance(Path.cwd()) as instance:
         slots = stale_slots(instance)

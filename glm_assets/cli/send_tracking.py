@@ -22,21 +22,12 @@ def add_to(commands: Commands) -> None:
 def _send(options: argparse.Namespace) -> tuple[str, int]:
     from glm_assets.settings import Settings
     from glm_assets.tracking import MlflowTracker
-    from glm_assets.tracking.outbox import Outbox, Sent
-
-    def line(sent: Sent) -> str:
-        if sent.problem:
-            return f"{sent.entry} waits: {sent.problem}\n"
-        crowns = "".join(
-            f"  {model} version {version}; to make it champion: glm-assets champion {model} --version {version}\n"
-            for model, version in sent.registered.items()
-        )
-        return f"{sent.entry} sent: {sent.url}\n{crowns}"
+    from glm_assets.tracking.outbox import Outbox
 
     settings = Settings.from_environment()
     outbox = Outbox(settings.outbox)
     if options.dry_run:
         return "".join(f"{entry}\n" for entry in outbox.waiting()) or "nothing waits\n", 0
     done = outbox.send(MlflowTracker(settings.tracking_uri)) if outbox.waiting() else []
-    text = "".join(map(line, done)) or "nothing waits\n"
+    text = "".join(f"{sent}\n" for sent in done) or "nothing waits\n"
     return text, int(any(sent.problem for sent in done))

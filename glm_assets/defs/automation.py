@@ -3,13 +3,17 @@
 The sensors of `sensors` and these conditions do the same work: switch on one or the other.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from glm_assets.lineage.refresh import release_or_none
+from glm_assets.errors import GlmError
+from glm_assets.lineage.refresh import chosen_head, release_or_none
 from glm_assets.lineage.release_plausibility import judge_release
 from glm_assets.lineage.study import HEADS, Study
+
+_LOG = logging.getLogger(__name__)
 
 _CHEAP = ("clinvar_variants", "variant_windows", "split_audit", "clinvar_release_diff")
 _EMBEDDINGS = ("variant_embeddings", "mutation_ladders")
@@ -19,10 +23,7 @@ _MINUTE = 60
 
 
 class OfThisStudy(dg.AutomationCondition):
-    """The partitions that the study expects: Dagster knows 25 chromosomes in every profile.
-
-    None of `clinvar_variants` while the release is refused, so that nothing downstream follows from it either.
-    """
+    """The partitions that the study expects: Dagster knows 25 chromosomes in every profile."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
@@ -35,14 +36,39 @@ class OfThisStudy(dg.AutomationCondition):
     def evaluate(self, context: dg.AutomationContext) -> dg.AutomationResult:
         """Keep those of the candidates that are expected."""
         candidates = context.candidate_subset
-        if context.key == dg.AssetKey("clinvar_variants") and self._is_refused():
-            candidates = context.get_empty_subset()
-        elif context.partitions_def is not None:
+        if context.partitions_def is not None:
             candidates = candidates.compute_intersection_with_partition_keys(set(self._study.profile.chromosomes))
         return dg.AutomationResult(context, candidates)
 
-    def _is_refused(self) -> bool:
-        return release_or_none(self._study) is not None and bool(judge_release(self._study).drops)
+
+class NotWithheld(dg.AutomationCondition):
+    """All but two: variants of a release that is refused, and a submission in the place of one of another head.
+
+    Nor are variants requested while the release cannot be judged. Nothing downstream follows then, as they are lacking
+    or as they were.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    @property
+    def name(self) -> str:
+        """As the UI shows it."""
+        return "neither of a refused release nor instead of a submission that was asked for"
+
+    def evaluate(self, context: dg.AutomationContext) -> dg.AutomationResult:
+        """Keep all of the candidates or none."""
+        withheld = self._is_withheld(context.key.to_user_string())
+        return dg.AutomationResult(context, context.get_empty_subset() if withheld else context.candidate_subset)
+
+    def _is_withheld(self, asset: str) -> bool:
+        try:
+            if asset == "clinvar_variants":
+                return release_or_none(self._study) is not None and bool(judge_release(self._study).drops)
+            return asset == "submission" and chosen_head(self._study) is not None
+        except GlmError as error:  # the next tick asks again; this one still serves the other assets
+            _LOG.warning("%s is not requested, as the data root cannot be read now: %s", asset, error)
+            return True
 
 
 def with_automation(study: Study, assets: Iterable[object]) -> Sequence[dg.AssetsDefinition]:
@@ -84,6 +110,7 @@ def follow_upstream(study: Study) -> dg.AutomationCondition:
     lacks = condition.any_deps_match(expected & condition.missing() & ~condition.will_be_requested())
     return (
         expected
+        & NotWithheld(study)
         & (condition.newly_missing() | changed).since_last_handled()
         & ~lacks
         & ~condition.any_deps_in_progress()

@@ -9,7 +9,7 @@ import dagster as dg
 import yaml
 from packaging.version import Version
 
-from glm_assets.defs.slots import open_instance, stale_slots
+from glm_assets.defs.slots import StaleSlot, open_instance, stale_slots
 from glm_assets.doctor.findings import Check, Finding
 from glm_assets.doctor.packages import pinned
 
@@ -57,24 +57,32 @@ def check_instance(folder: Path) -> Finding:
 
 
 def check_slots(folder: Path) -> Finding:
-    """Whether runs that are gone still hold slots of a pool; nothing is freed."""
+    """Whether runs that are gone still hold slots of a pool; nothing is freed.
+
+    Unfinished runs of other hosts are named, but only a warning for those who know that they are dead.
+    """
     file = Path(os.environ.get("DAGSTER_HOME") or folder) / "dagster.yaml"
     if not file.is_file() or not _has_history(folder, file):
         return Finding("pool slots", "ok", "there is no history yet")
     with open_instance(folder) as instance:
         slots = stale_slots(instance)
-    if not slots:
-        return Finding("pool slots", "ok", "none is left behind")
-    shown = ", ".join(
-        f"{slot.pool} by run {slot.run_id[:8]} on {slot.host or 'an unknown host'}" for slot in slots
-    )
-    return Finding("pool slots", "warning", f"left behind: {shown}", "glm-assets free-slots")
+    left = [slot for slot in slots if not slot.is_elsewhere]
+    if left:
+        return Finding("pool slots", "warning", f"left behind: {_listed(left)}", "glm-assets free-slots")
+    elsewhere = f"; cannot be judged from here: {_listed(slots)}" if slots else ""
+    return Finding("pool slots", "ok", f"none is left behind{elsewhere}")
+
+
+def _listed(slots: list[StaleSlot]) -> str:
+    return ", ".join(f"{slot.pool} by run {slot.run_id[:8]} on {slot.host or 'an unknown host'}" for slot in slots)
 
 
 def _has_history(folder: Path, file: Path) -> bool:
     """Whether opening the instance only reads; a fresh one in files would be made by opening it."""
     settings = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    base = (settings.get("storage") or {}).get("sqlite", {}).get("base_dir")
+    storage = settings.get("storage") or {}
+    files = storage.get("sqlite") or storage.get("custom", {}).get("config") or {}
+    base = files.get("base_dir")
     if base is None:  # a server's, or Dagster's own default below DAGSTER_HOME
         return "storage" in settings or (file.parent / "history").exists()
     return (folder / base).exists()

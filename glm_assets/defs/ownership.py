@@ -16,7 +16,6 @@ from multiprocessing.connection import wait
 
 import dagster as dg
 import psutil
-from sqlalchemy.exc import SQLAlchemyError
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,7 +66,9 @@ def releasing_dead_runs(instance: dg.DagsterInstance) -> Iterator[None]:
         while not ended.wait(_INTERVAL_SECONDS):
             try:
                 release_dead_runs(instance)
-            except SQLAlchemyError as error:  # a busy database must not end the watch: nobody would look again
+            # A busy or absent database must not end the watch, for nobody would look again; each kind of
+            # database has errors of its own.
+            except Exception as error:  # noqa: BLE001
                 _LOG.warning("looking for killed runs failed, trying again: %s", error)
 
     threading.Thread(target=watch, name="release-dead-runs", daemon=True).start()

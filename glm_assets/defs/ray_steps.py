@@ -6,10 +6,11 @@ and puts steps that only wait for Ray actors beside the head, where they take no
 """
 
 import json
+import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -25,16 +26,20 @@ from dagster._core.executor.step_delegating import (
 )
 
 from glm_assets.defs.executor import OwnedRunExecutor
-from glm_assets.defs.tags import SHARDED
+from glm_assets.defs.ray_environment import shown_to_all, without
+from glm_assets.defs.tags import SHARDED, only_waits
 from glm_assets.encoders.device import CPU
 from glm_assets.encoders.engines.ray_actors import knock
 from glm_assets.errors import SettingsError
 from glm_assets.settings import Settings
+from glm_assets.tracking.secrets import mask, mask_in
 
 CONFIG_TAG = "dagster-ray/config"
 # A head that restarts keeps its jobs; one that stays away this long has lost them.
 PATIENCE_S = 120.0
 _HEALTH_INTERVAL_S = 5
+_PAUSE_S = 1.0
+_MOST_NODES = 10_000  # more than these Ray does not list
 _AGAIN = "run the same command again; what is finished is reused"
 
 
@@ -83,12 +88,15 @@ class RayExecutor(dg.Executor):
         Raises:
             SettingsError: No cluster answers, or a setting holds a password.
         """
-        settings, jobs = self._settings, connect(self._settings.ray_address)
-        device = _device(settings.device, jobs)
+        jobs = connect(self._settings.ray_address)
+        device = _device(self._settings.device, jobs)
+        settings = self._settings.model_copy(update={"device": device})
         steps = RaySteps(
             jobs=jobs,
             needs=lambda tags: step_needs(tags, settings, gpus=device != CPU),
-            variables=_shown_to_all(settings.variables | {"GLM_DEVICE": device}),
+            variables=shown_to_all(settings.variables),
+            absent=settings.absent_variables,
+            address=settings.ray_address or "",
             folder=Path.cwd(),
         )
         delegating = StepDelegatingExecutor(
@@ -119,10 +127,10 @@ def connect(address: str | None) -> Any:
         return JobSubmissionClient(address)
     except (OSError, RuntimeError, ValueError) as error:
         raise SettingsError(
-            f"no Ray cluster can be reached ({error})",
-            expected=f"a running cluster at {address or 'RAY_ADDRESS, or on this machine'}",
+            f"no Ray cluster can be reached ({mask_in(str(error), address or '')})",
+            expected=f"a running cluster at {mask(address) if address else 'RAY_ADDRESS, or on this machine'}",
             fix="ray start --head, set RAY_ADDRESS to the head's host and port, or unset GLM_EXECUTOR",
-        ) from error
+        ) from None  # whose message may repeat a password in the address
 
 
 def step_needs(tags: Mapping[str, str], settings: Settings, *, gpus: bool) -> dict[str, Any]:
@@ -139,6 +147,7 @@ def step_needs(tags: Mapping[str, str], settings: Settings, *, gpus: bool) -> di
     if settings.engine == "ray" and SHARDED in tags:
         return {"entrypoint_num_cpus": 0, "entrypoint_num_gpus": 0}
     wishes = json.loads(tags.get(CONFIG_TAG, "{}"))
+    gpus = gpus and not only_waits(tags, settings)
     return {
         "entrypoint_num_cpus": wishes.get("num_cpus", settings.step_cpus),
         "entrypoint_num_gpus": wishes.get("num_gpus", 0) if gpus else 0,
@@ -155,6 +164,8 @@ class RaySteps(StepHandler):
         jobs: Client of the cluster's jobs.
         needs: From a step's tags to what its job asks for.
         variables: Environment of the steps.
+        absent: Variables that the steps must not take from the environment of their nodes.
+        address: The cluster's, whose password messages leave out.
         folder: Where they run, as the run does; every node must have it.
         patience_s: How long the cluster may be out of reach.
     """
@@ -163,8 +174,11 @@ class RaySteps(StepHandler):
     needs: Callable[[Mapping[str, str]], dict[str, Any]]
     variables: Mapping[str, str]
     folder: Path
+    absent: Sequence[str] = ()
+    address: str = ""
     patience_s: float = PATIENCE_S
     _silent_since: float | None = field(default=None, init=False)
+    _unsent: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)
 
     @property
     def name(self) -> str:
@@ -172,7 +186,7 @@ class RaySteps(StepHandler):
         return "RaySteps"
 
     def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
-        """Submit the step's job."""
+        """Submit the step's job; where the cluster is out of reach, the checks of its health try it again."""
         step, job = _step_key(step_handler_context), _job_id(step_handler_context)
         arguments = step_handler_context.execute_step_args
         command = shlex.join([sys.executable, "-m", *arguments.get_command_args(skip_serialized_namedtuple=True)])
@@ -183,13 +197,18 @@ class RaySteps(StepHandler):
             message=f"Step {step} is Ray job {job}.",
             metadata={"Ray job": dg.MetadataValue.text(job)},
         )
-        self.jobs.submit_job(
-            submission_id=job,
-            entrypoint=f"cd {shlex.quote(str(self.folder))} && exec {command}",
-            runtime_env={"env_vars": {**self.variables, **own, "DAGSTER_RUN_STEP_KEY": step}},
-            metadata={"dagster/run-id": run.run_id, "dagster/job": run.job_name, "dagster/op": step},
+        self._unsent[job] = {
+            "entrypoint": f"cd {shlex.quote(str(self.folder))} && exec {without(self.absent, command)}",
+            "runtime_env": {"env_vars": {**self.variables, **own, "DAGSTER_RUN_STEP_KEY": step}},
+            "metadata": {"dagster/run-id": run.run_id, "dagster/job": run.job_name, "dagster/op": step},
             **self.needs(step_handler_context.step_tags[step]),
-        )
+        }
+        try:
+            self._send(job)
+        except (OSError, RuntimeError) as error:
+            self._out_of_reach(error)
+            message = f"Ray job {job} is not sent yet, trying again: {self._told(error)}"
+            yield dg.DagsterEvent.engine_event(step_handler_context.get_step_context(step), message)
 
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
         """Say that a step has failed whose job ended without having said so itself."""
@@ -197,8 +216,13 @@ class RaySteps(StepHandler):
 
         step, job = _step_key(step_handler_context), _job_id(step_handler_context)
         try:
+            if job in self._unsent and not self._is_there(job):
+                self._send(job)
             details = self.jobs.get_job_info(job)
         except (OSError, RuntimeError) as error:
+            if job in self._unsent and _is_refusal(error):
+                reason = f"the Ray cluster does not take job {job} of step {step}: {self._told(error)}"
+                return CheckStepHealthResult.unhealthy(reason=reason)
             return self._out_of_reach(error)
         self._silent_since = None
         if details.status not in {JobStatus.FAILED, JobStatus.STOPPED}:
@@ -207,21 +231,56 @@ class RaySteps(StepHandler):
         return CheckStepHealthResult.unhealthy(reason=f"{reason}. Fix: {_AGAIN}.")
 
     def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
-        """Stop the step's job."""
+        """Stop the step's job. One that cannot be reached for long ends by itself, as its run has ended."""
         step, job = _step_key(step_handler_context), _job_id(step_handler_context)
         message = f"Stopping Ray job {job}."
         yield dg.DagsterEvent.engine_event(
             step_handler_context.get_step_context(step), message, EngineEventData.interrupted([step])
         )
-        self.jobs.stop_job(job)
+        while error := self._stop(job):
+            found = self._out_of_reach(error)
+            if not found.is_healthy:
+                message = f"Ray job {job} was not stopped: {found.unhealthy_reason}"
+                yield dg.DagsterEvent.engine_event(
+                    step_handler_context.get_step_context(step), message, EngineEventData.interrupted([step])
+                )
+                return
+            time.sleep(_PAUSE_S)
+
+    def _send(self, job: str) -> None:
+        self.jobs.submit_job(submission_id=job, **self._unsent[job])
+        del self._unsent[job]
+        self._silent_since = None
+
+    def _is_there(self, job: str) -> bool:
+        """Whether a job did arrive, although the cluster's answer to that did not."""
+        try:
+            self.jobs.get_job_info(job)
+        except RuntimeError as error:
+            if _is_refusal(error):
+                return False
+            raise
+        del self._unsent[job]
+        return True
+
+    def _stop(self, job: str) -> Exception | None:
+        """Ask for a job's end, which one that is gone has reached; gives what the cluster's silence looks like."""
+        try:
+            self.jobs.stop_job(job)
+        except (OSError, RuntimeError) as error:
+            return None if _is_refusal(error) else error
+        return None
 
     def _out_of_reach(self, error: Exception) -> CheckStepHealthResult:
         now = time.monotonic()
         self._silent_since = self._silent_since or now
         if now - self._silent_since < self.patience_s:
             return CheckStepHealthResult.healthy()
-        reason = f"the Ray cluster has not answered for {self.patience_s:.0f} s ({error})"
+        reason = f"the Ray cluster has not answered for {self.patience_s:.0f} s ({self._told(error)})"
         return CheckStepHealthResult.unhealthy(reason=f"{reason}. Fix: start the cluster and {_AGAIN}.")
+
+    def _told(self, error: Exception) -> str:
+        return mask_in(str(error), self.address)
 
 
 def _step_key(context: StepHandlerContext) -> str:
@@ -243,17 +302,11 @@ def _device(device: str, jobs: Any) -> str:
         return device
     from ray.util.state import list_nodes
 
-    nodes = cast("list[Any]", list_nodes(jobs.get_address()))
-    return "cuda:0" if any(node.resources_total.get("GPU") for node in nodes) else CPU
+    # Ray keeps a record of nodes that are gone; asked for the others alone, it takes these for an incomplete answer.
+    found = cast("list[Any]", list_nodes(jobs.get_address(), limit=_MOST_NODES))
+    return "cuda:0" if any(node.state == "ALIVE" and node.resources_total.get("GPU") for node in found) else CPU
 
 
-def _shown_to_all(variables: dict[str, str]) -> dict[str, str]:
-    """The variables, none of which holds a password: Ray shows them to everybody."""
-    for name, value in variables.items():
-        _, scheme, rest = value.partition("://")
-        if scheme and "@" in rest.partition("/")[0]:
-            raise SettingsError(
-                f"{name} holds a user or a password, which Ray's dashboard would show",
-                fix="leave them out of the URL and set them in the environment of `ray start` on every node",
-            )
-    return variables
+def _is_refusal(error: Exception) -> bool:
+    """Whether the cluster answers that it will not: asking again would not change that."""
+    return re.search(r"status code 4\d\d", str(error)) is not None

@@ -77,14 +77,14 @@ def _follow(context: dg.SensorEvaluationContext, study: Study, stage: Stage) -> 
 
     As a whole, or a run a chromosome.
     """
-    if not stage.wanted(study):
-        return dg.SkipReason(f"Profile {study.profile.name} leaves this to you.")
-    wish = wish_key(study)
-    if wish is None:
-        return dg.SkipReason("There is no release yet.")
-    if wish == context.cursor:
-        return dg.SkipReason("This release was already requested.")
     try:
+        if reason := stage.left_to_you(study):
+            return dg.SkipReason(reason)
+        wish = wish_key(study)
+        if wish is None:
+            return dg.SkipReason("There is no release yet.")
+        if wish == context.cursor:
+            return dg.SkipReason("This release was already requested.")
         stage.require_ready(study)
     except ImplausibleReleaseError as error:
         return dg.SkipReason(str(error))

@@ -21,14 +21,16 @@ class StaleSlot:
         pool: That it holds or awaits a slot of.
         host: Where its process is or was; None where none is noted.
         pid: The process; None where none is noted.
-        age_seconds: Since the run was last heard of.
+        is_elsewhere: Whether its process is noted on another host and may well be alive.
+        age_seconds: Since the run's newest event; None where the run was deleted.
     """
 
     run_id: str
     pool: str
     host: str | None
     pid: int | None
-    age_seconds: float
+    is_elsewhere: bool
+    age_seconds: float | None
 
 
 def stale_slots(instance: dg.DagsterInstance) -> list[StaleSlot]:
@@ -48,10 +50,12 @@ def stale_slots(instance: dg.DagsterInstance) -> list[StaleSlot]:
         for run_id in sorted({step.run_id for step in steps}):
             run = instance.get_run_by_id(run_id)
             owner = run.tags.get(OWNER_TAG) if run else None
-            if run and not run.is_finished and _lives_here(owner):
+            is_unfinished = run is not None and not run.is_finished
+            if is_unfinished and _lives_here(owner):
                 continue
             host, pid = (owner.rsplit(":", 2)[0], int(owner.rsplit(":", 2)[1])) if owner else (None, None)
-            found.append(StaleSlot(run_id, pool, host, pid, _age_seconds(instance, run_id)))
+            is_elsewhere = is_unfinished and host not in (None, socket.gethostname())
+            found.append(StaleSlot(run_id, pool, host, pid, is_elsewhere, _age_seconds(instance, run_id)))
     return found
 
 
@@ -87,6 +91,11 @@ def _lives_here(owner: str | None) -> bool:
     return owner is not None and owner.rsplit(":", 2)[0] == socket.gethostname() and not owner_is_dead(owner)
 
 
-def _age_seconds(instance: dg.DagsterInstance, run_id: str) -> float:
+def _age_seconds(instance: dg.DagsterInstance, run_id: str) -> float | None:
+    """What a run logs is an event too, while its record changes only with its status and tags."""
     record = instance.get_run_record_by_id(run_id)
-    return max(0.0, time.time() - record.update_timestamp.timestamp()) if record else 0.0
+    if record is None:
+        return None
+    events = instance.get_records_for_run(run_id, limit=1, ascending=False).records
+    heard = [record.update_timestamp.timestamp(), *(event.timestamp for event in events)]
+    return max(0.0, time.time() - max(heard))

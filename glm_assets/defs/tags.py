@@ -1,6 +1,9 @@
 """Pools and tags: what marks an asset as work for a GPU."""
 
+from collections.abc import Mapping
 from typing import Any, TypedDict
+
+from glm_assets.settings import Settings
 
 GPU_POOL = "gpu"
 # Run tags: asset tags do not become run tags, so jobs carry this one for the run queue's limit.
@@ -17,6 +20,17 @@ class GpuWork(TypedDict):
 
 # A step that has its shards computed by others, where `GLM_ENGINE` says so, needs no GPU itself.
 SHARDED = "glm/sharded"
+
+
+def only_waits(tags: Mapping[str, str], settings: Settings) -> bool:
+    """Whether a step's shards are computed outside the job or pod that it is, so that this needs no GPU.
+
+    Args:
+        tags: The step's.
+        settings: Say who computes shards.
+    """
+    elsewhere = settings.engine == "ray" or (settings.engine == "workers" and settings.worker_command is not None)
+    return elsewhere and SHARDED in tags
 
 
 def gpu_work(count: int = 1, *, sharded: bool = False) -> GpuWork:

@@ -105,6 +105,9 @@ def check_mlflow(study: Study) -> Finding:
     if not os.access(place, os.W_OK):
         fix = "correct the permissions, or set MLFLOW_TRACKING_URI"
         return Finding("MLflow", "missing", f"{place} may not be written to", fix)
+    if study.remote and not study.settings.mlflow_tracking_uri:
+        text = f"{connection.shown} is this machine's alone, while the data root is on an object store"
+        return Finding("MLflow", "warning", text, "set MLFLOW_TRACKING_URI to a server that all machines reach")
     return Finding(
         "MLflow", "ok", f"{connection.shown}{'' if connection.database.exists() else ', made on first use'}"
     )

@@ -80,7 +80,8 @@ def save_probe(probe: LinearProbe, folder: Path) -> None:
 
     tensors = {"mean": probe.mean, "scale": probe.scale, "weight": probe.weight, "bias": np.array([probe.bias])}
     with atomic_path(folder / MODEL_FILE) as temporary:
-        save_file(tensors, temporary, metadata={"kind": "linear_probe", "features": probe.features})
+        # safetensors writes several entries in an order of chance, and equal probes are to have equal bytes.
+        save_file(tensors, temporary, metadata={"features": probe.features})
 
 
 def load_probe(path: Path) -> LinearProbe:

@@ -31,10 +31,10 @@ class Trial:
     """One set of values that was tried.
 
     Attributes:
-        number: From 0.
+        number: From 0, in the order in which they were tried; one that was killed and tried again counts once.
         values: What was drawn, by name.
         score: Best validation score of its epochs; None when it was given up.
-        state: `complete`, `pruned` or `fail` (it was killed).
+        state: `complete` or `pruned`.
     """
 
     number: int
@@ -204,12 +204,12 @@ def _ended(study: optuna.Study) -> list[Trial]:
     found = study.get_trials(deepcopy=False, states=tuple(states))
     return [
         Trial(
-            trial.number,
+            number,
             dict(trial.params),
             trial.value if states[trial.state] == "complete" else None,
             states[trial.state],
         )
-        for trial in found
+        for number, trial in enumerate(found)
     ]
 
 

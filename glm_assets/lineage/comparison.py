@@ -41,7 +41,7 @@ from glm_assets.lineage.sealed import (
     sealed_ladders,
 )
 from glm_assets.lineage.study import Study
-from glm_assets.storage.atomic import file_digest
+from glm_assets.storage.atomic import digest_of, file_digest
 from glm_assets.storage.products import Facts, Manifest, Product
 from glm_assets.storage.schemas import HEAD_COMPARISON, HEAD_DIFFERENCES, HEAD_RELIABILITY, HEAD_SLICES
 from glm_assets.tracking import Registry
@@ -92,7 +92,7 @@ def make_head_comparison(study: Study, registry: Registry, progress: Progress) -
         progress(recommend(comparison).text)
         _write(comparison, test, work)
         write_report(work / REPORT_FILE, _report(study, contenders, rows, test, comparison))
-        return _facts(study, contenders, test, comparison, predictors)
+        return _facts(study, contenders, test, comparison, predictors) | {"data_version": _content_digest(work)}
 
     return product.make(build), product.files()
 
@@ -217,6 +217,12 @@ def _write(comparison: Comparison, test: SealedTest, work: Path) -> None:
     save_figure(plot_consequence_slices(comparison, test), work / "consequences.png")
     save_figure(plot_calibration(comparison, test), work / "calibration.png")
     save_figure(plot_ladders(test), work / "ladders.png")
+
+
+def _content_digest(work: Path) -> str:
+    """Digest of tables and figures; the page also tells when the scorers were made, and by which tracked runs."""
+    files = [path for path in work.glob("[!.]*") if path.name != REPORT_FILE]
+    return digest_of({path.name: file_digest(path) for path in files})
 
 
 def _report(

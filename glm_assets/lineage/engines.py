@@ -7,9 +7,10 @@ from pathlib import Path
 
 from glm_assets.encoders.base import EncoderSpec
 from glm_assets.encoders.embed import Engine, InProcess
-from glm_assets.encoders.engines.job import EmbedJob
+from glm_assets.encoders.engines.job import EmbedJob, StoredWeights
 from glm_assets.encoders.engines.ray_actors import RayActors
 from glm_assets.encoders.engines.worker_processes import StartWorker, WorkerProcesses, command_worker
+from glm_assets.errors import SettingsError
 from glm_assets.lineage.study import Study
 from glm_assets.storage.embeddings import EmbeddingStore
 
@@ -19,8 +20,7 @@ def study_engine(
 ) -> Engine:
     """The engine that the settings name: this process, worker processes, or actors on a Ray cluster.
 
-    The queue of worker processes lies in the data root, which workers on other machines must reach for the weights
-    anyway.
+    The queue of worker processes is files in the data root, which workers on other machines must see.
 
     Args:
         study: Whose settings and weights these are.
@@ -30,6 +30,7 @@ def study_engine(
 
     Raises:
         EncoderError: The settings do not say how to start a worker.
+        SettingsError: A command would start workers where they cannot see the queue.
     """
     settings, job = study.settings, embed_job(study, spec, store.dtype)
     if settings.engine == "local":
@@ -37,6 +38,13 @@ def study_engine(
         return InProcess(cache(lambda: job.load_checked(store)), store)
     if settings.engine == "ray":
         return RayActors(job, settings.workers, settings.ray_address)
+    if study.remote and settings.worker_command:
+        raise SettingsError(
+            f"GLM_WORKER_COMMAND starts workers elsewhere, which find no queue at {study.remote.url}",
+            expected="a data root in a folder that all workers see under the same path",
+            fix="set GLM_DATA_ROOT to such a folder (the vectors may stay at a URL: GLM_EMBEDDINGS_URL), set "
+            "GLM_ENGINE=ray, or unset GLM_WORKER_COMMAND for workers on this machine's GPUs",
+        )
     start = command_worker(settings.worker_command) if settings.worker_command else start_worker
     return WorkerProcesses(job, study.root / "workers", settings.workers, start)
 
@@ -51,7 +59,8 @@ def embed_job(study: Study, spec: EncoderSpec, store_dtype: str | None = None) -
     """
     return EmbedJob(
         spec=spec,
-        weights=str(study.weights()),
+        weights=study.checkpoint().facts["path"],
+        stored_weights=_stored_weights(study),
         device=study.settings.device,
         batch_tokens=study.profile.encoder.batch_tokens,
         cpu_threads=study.settings.cpu_threads,
@@ -59,3 +68,9 @@ def embed_job(study: Study, spec: EncoderSpec, store_dtype: str | None = None) -
         store_dtype=store_dtype or study.profile.encoder.store_dtype,
         store_cache=str(Path(study.settings.local_dir).resolve()),
     )
+
+
+def _stored_weights(study: Study) -> StoredWeights | None:
+    """Where whoever loads the encoder fetches its weights: 14 GB that a machine without a GPU need not have."""
+    root = study.settings.remote_root
+    return StoredWeights(root, str(study.root), str(study.checkpoint_folder)) if root else None

@@ -84,14 +84,13 @@ def _train(
         "inputs": dict(product.inputs),
         "encoder_fingerprint": encoder.fingerprint,
         "encoder": encoder.as_dict(),
-        "mlflow_run_id": run.run_id,
     }
     write_json(work / META_FILE, meta)
     for figure in sorted(work.glob("*.png")):
         run.log_artifact(figure, "figures")
     files = [work / MODEL_FILE, work / META_FILE]
     model = product.asset if recipe.name == study.profile.recipe else f"{product.asset}_{recipe.name}"
-    registered = run.register_model(model, files, head_card(recipe.shape))
+    run.register_model(model, files, head_card(recipe.shape))
     waits = run.settle()
     return {
         "recipe": recipe.name,
@@ -109,7 +108,7 @@ def _train(
         "mlflow_run_id": run.run_id,
         "mlflow_url": run.url,
         "mlflow_queued": waits,
-        "registered_version": registered,
+        "registered_version": run.registered_version,
     }
 
 

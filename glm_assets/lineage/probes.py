@@ -92,11 +92,10 @@ def _fit(study: Study, product: Product, work: Path, run: TrackedRun, progress: 
         "inputs": dict(product.inputs),
         "encoder_fingerprint": spec.fingerprint,
         "encoder": spec.as_dict(),
-        "mlflow_run_id": run.run_id,
     }
     write_json(work / META_FILE, {"kind": "linear_probe", **fitted.as_dict(), **known})
     save_figure(plot_probe(product.asset, fitted.val_probability, data.soup_val.label), work / "validation.png")
-    registered = _track(run, product.asset, fitted, work)
+    _track(run, product.asset, fitted, work)
     waits = run.settle()
     return {
         "metrics": fitted.figures.as_dict(),
@@ -111,14 +110,14 @@ def _fit(study: Study, product: Product, work: Path, run: TrackedRun, progress: 
         "mlflow_run_id": run.run_id,
         "mlflow_url": run.url,
         "mlflow_queued": waits,
-        "registered_version": registered,
+        "registered_version": run.registered_version,
     }
 
 
-def _track(run: TrackedRun, name: str, fitted: FittedProbe, work: Path) -> str | None:
-    """Record a fit and register the model; returns its version."""
+def _track(run: TrackedRun, name: str, fitted: FittedProbe, work: Path) -> None:
+    """Record a fit and register the model."""
     run.log_params({"features": fitted.probe.features, "C": fitted.strength, "rows": fitted.rows})
     metrics = {f"val/{key}": value for key, value in fitted.figures.as_dict().items()}
     run.log_metrics(metrics | {f"auroc_by_C/{c:g}": value for c, value in fitted.tried.items()})
     run.log_artifact(work / "validation.png", "figures")
-    return run.register_model(name, [work / MODEL_FILE, work / META_FILE], probe_card(fitted.probe))
+    run.register_model(name, [work / MODEL_FILE, work / META_FILE], probe_card(fitted.probe))

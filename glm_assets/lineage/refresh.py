@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from glm_assets.errors import MissingUpstreamError, OfflineError
+from glm_assets.errors import MissingUpstreamError, OfflineError, RunFailedError
 from glm_assets.lineage.probes import probe_product
 from glm_assets.lineage.release_diff import release_diff_product
-from glm_assets.lineage.release_plausibility import require_plausible
+from glm_assets.lineage.release_plausibility import judge_release, require_plausible
 from glm_assets.lineage.sources import offered_release
-from glm_assets.lineage.study import HEADS, SUBMITTED_HEAD, Study
+from glm_assets.lineage.study import HEADS, SUBMITTED_HEAD, TEST_VECTORS, Study
 from glm_assets.lineage.submission_score import submission_score_product
 from glm_assets.storage.products import Manifest, Product
 
 SOURCES = "sources"
+_DIFF = "clinvar_release_diff"
+_LEFT = "profile {} leaves {} to you"
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,14 @@ class Stage:
 
     Attributes:
         job: Its name; what it makes has no partitions unless `partitioned`.
-        wanted: Whether the profile leaves it to the refresh.
+        left_to_you: Why it is not the refresh's to request; empty where it is.
         require_ready: Raises a `GlmError` that says what is still lacking.
         stale: What of it is absent or out of date: chromosomes, or else assets. Only asked when it is ready.
         partitioned: Whether it is a run a chromosome.
     """
 
     job: str
-    wanted: Callable[[Study], bool]
+    left_to_you: Callable[[Study], str]
     require_ready: Callable[[Study], object]
     stale: Callable[[Study], list[str]]
     partitioned: bool = False
@@ -60,6 +62,27 @@ def _stale_training(study: Study) -> list[str]:
     return _stale(products)
 
 
+def _train_left_to_you(study: Study) -> str:
+    return "" if study.profile.refresh.train else _LEFT.format(study.profile.name, "train")
+
+
+def _submit_left_to_you(study: Study) -> str:
+    if not study.profile.refresh.submit:
+        return _LEFT.format(study.profile.name, "submit")
+    head = chosen_head(study)
+    return f"the submission is of {head}, which was asked for: submit is left to you" if head else ""
+
+
+def chosen_head(study: Study) -> str | None:
+    """Label of the head of the submission that is there, where a person asked for another than the last one.
+
+    The job `submit` would replace it by the last head's.
+    """
+    found = study.recorded(study.submission_csv.parent)
+    is_chosen = found is not None and found.inputs.keys() - {TEST_VECTORS, SUBMITTED_HEAD}
+    return found.facts["head"] if found and is_chosen else None
+
+
 def _stale_submission(study: Study) -> list[str]:
     return _stale({"submission": study.submission, "submission_score": lambda: submission_score_product(study)})
 
@@ -76,16 +99,16 @@ def current_or_none(product: Callable[[], Product]) -> Manifest | None:
         return None
 
 
-EMBED = Stage("embed", lambda _: True, _require_sources, _stale_chromosomes, partitioned=True)
+EMBED = Stage("embed", lambda _: "", _require_sources, _stale_chromosomes, partitioned=True)
 TRAIN = Stage(
     "train",
-    lambda study: study.profile.refresh.train,
+    _train_left_to_you,
     lambda study: study.every_chromosome(study.variant_embeddings),
     _stale_training,
 )
 SUBMIT = Stage(
     "submit",
-    lambda study: study.profile.refresh.submit,
+    _submit_left_to_you,
     lambda study: study.require(study.head(SUBMITTED_HEAD)),
     _stale_submission,
 )
@@ -142,8 +165,12 @@ def stale_sources(study: Study) -> list[str]:
     except MissingUpstreamError:
         stale.append("glm_checkpoint")
     if here is None or release_diff_product(study).current() is None:
-        stale.append("clinvar_release_diff")
+        stale.append(_DIFF)
     return stale
+
+
+Run = Callable[[str, str | None, str], None]
+"""Runs a job, for a chromosome or as a whole, and tells why."""
 
 
 @dataclass
@@ -187,11 +214,15 @@ def refresh(
             execute(job, partition)
 
     if stale := stale_sources(study):
-        run(SOURCES, None, ", ".join(stale))
+        # All that is lacking once a release was refused; the run would fail as it did then.
+        if stale == [_DIFF] and judge_release(study).drops:
+            progress(f"{SOURCES} is not run again: the release that is here was refused, and there is no other")
+            require_plausible(study)
+        _run_sources(study, run, stale, progress)
         report.news += [] if dry_run else _release_news(study, before)
     for stage in STAGES:
-        if not stage.wanted(study):
-            progress(f"profile {study.profile.name} leaves {stage.job} to you")
+        if reason := stage.left_to_you(study):
+            progress(reason)
         elif dry_run and report.runs:
             parts = study.profile.chromosomes if stage.partitioned else (None,)
             for part in parts:
@@ -202,7 +233,18 @@ def refresh(
     return report
 
 
-def _run_stage(study: Study, stage: Stage, run: Callable[[str, str | None, str], None], news: list[str]) -> None:
+def _run_sources(study: Study, run: Run, stale: list[str], progress: Callable[[str], None]) -> None:
+    """Run `sources`; where the check of the release's rows ended it, raise with what that found."""
+    try:
+        run(SOURCES, None, ", ".join(stale))
+    except RunFailedError as error:
+        if release_or_none(study):
+            progress(error.problem)
+            require_plausible(study)
+        raise
+
+
+def _run_stage(study: Study, stage: Stage, run: Run, news: list[str]) -> None:
     """Run what of a stage is stale, and note what is new then."""
     stale = stage.stale(study)
     if stage.partitioned:

@@ -116,17 +116,17 @@ def judge(product: Product) -> tuple[State, str]:
     """How a product stands, and why."""
     manifest = product.remote.manifest() if product.remote else Manifest.read(product.folder)
     if manifest is None:
-        return _without_manifest(product.folder)
+        return _without_manifest(product)
     if reasons := list(_differences(manifest, product)):
         return "stale", "; ".join(reasons)
     if product.current() is None:
-        return "damaged", _damage(product.folder, manifest)
+        return "damaged", _damage(product, manifest)
     return "current", ""
 
 
-def _without_manifest(folder: Path) -> tuple[State, str]:
-    if any(path.is_file() and not path.name.startswith(".") for path in folder.glob("*")):
-        return "damaged", "its manifest is lacking or cannot be read"
+def _without_manifest(product: Product) -> tuple[State, str]:
+    if product.has_files():
+        return "damaged", "its manifest is lacking, cannot be read or is marked as damaged"
     return "absent", "never made"
 
 
@@ -152,9 +152,8 @@ def _input_changes(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[
             yield f"input {_shortened(names)} {what}"
 
 
-def _damage(folder: Path, manifest: Manifest) -> str:
-    lost = [name for name, record in manifest.files.items() if not record.holds(folder / name)]
-    return f"{_shortened(lost) or 'a file'} lost or not as its checksum says"
+def _damage(product: Product, manifest: Manifest) -> str:
+    return f"{_shortened(product.lost(manifest)) or 'a file'} lost or not as its checksum says"
 
 
 def _judge_by_inputs(study: Study, name: str) -> tuple[State, str]:
@@ -162,7 +161,7 @@ def _judge_by_inputs(study: Study, name: str) -> tuple[State, str]:
     folder = graph.folder_of(study, name)
     manifest = study.recorded(folder)
     if manifest is None:
-        return _without_manifest(folder)
+        return _without_manifest(study.product(name, folder, {}, {}))
     now = {key: version for key in manifest.inputs if (version := _version_now(study, key)) is not None}
     then = {key: manifest.inputs[key] for key in now}
     product = study.product(name, folder, then, {})
@@ -172,14 +171,15 @@ def _judge_by_inputs(study: Study, name: str) -> tuple[State, str]:
     if reasons:
         return "stale", "; ".join(reasons)
     whole = product.remote.whole() if product.remote else read_whole(folder)
-    return ("current", "") if whole else ("damaged", _damage(folder, manifest))
+    return ("current", "") if whole else ("damaged", _damage(product, manifest))
 
 
 def _version_now(study: Study, key: str) -> str | None:
     """Data version of what an input's name means; None for what is not this study's. `absent` where it is not there."""
     name, _, chrom = key.partition("/")
     asset = graph.ASSETS.get(name)
-    if asset is None or (asset.partitioned and chrom not in study.profile.chromosomes):
+    # What follows an unpartitioned asset's name is a registered version, such as `head_v3/4`.
+    if asset is None or chrom not in graph.partitions(study, name):
         return None
     if name == "glm_checkpoint":
         return study.checkpoint().data_version
@@ -200,7 +200,7 @@ def _judge_source(study: Study, name: str, offer: Offer) -> tuple[State, str]:
     folder = study.reference_folder if name == "reference_genome" else study.checkpoint_folder
     manifest = study.recorded(folder)
     if manifest is None:
-        return _without_manifest(folder)
+        return _without_manifest(study.product(name, folder, {}, {}))
     if name == "reference_genome":
         return judge(study.reference_genome(manifest.inputs["md5"]))
     state, reason = judge(study.glm_checkpoint(manifest.inputs["sha256"]))

@@ -234,7 +234,10 @@ class RefreshSettings(_Section):
     train: bool = Field(description="train the heads once all embeddings are there")
     submit: bool = Field(description="write the submission once the last head is trained")
     max_row_drop: float = Field(
-        default=0.05, ge=0, le=1, description="largest share of rows that a release may lack against the one before"
+        default=0.05,
+        ge=0,
+        le=1,
+        description="largest share of rows that a release may lack against the one before",
     )
     automate_gpu: bool = Field(
         default=False, description="whether automation conditions, where switched on, request GPU work too"

@@ -4,48 +4,45 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Final
 
-from glm_assets.errors import GlmError
 from glm_assets.lineage.study import Study
-from glm_assets.planning import graph
-from glm_assets.pruning.items import DAY_S, Item, size_of
-from glm_assets.pruning.releases import REMOVED
+from glm_assets.pruning.items import DAY_S, LONG_S, Item, age_s, entries_of, size_of
+from glm_assets.pruning.releases import REMOVED, is_download
+from glm_assets.pruning.work import is_superseded, is_working_folder
 from glm_assets.storage.shards import DAMAGED, INDEX, VECTORS
 
-_WORK = re.compile(r"\..+\.([0-9a-f]{16})\.partial")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{12}\..+|\..+\.new")
-_DOWNLOAD = re.compile(r".+\.part(\.json)?")
-_DOWNLOAD_AGE_S: Final = 7 * DAY_S  # many gigabytes that need not come again
 
 # The store of vectors has rules of its own; MLflow's files are MLflow's.
 _OTHERS = ("embeddings", "mlflow")
 
 
 def leftovers(study: Study) -> Iterator[Item]:
-    """What killed processes left in a data root, but for a working folder that today's products would go on with."""
-    wanted = _digests_of_today(study)
-    tops = [path for path in sorted(study.root.glob("*")) if path.name not in _OTHERS]
-    for path in _walk(tops):
+    """What killed processes left in a data root, but for working folders that somebody may go on with."""
+    for path in _walk(_tops(study)):
         if path.is_dir() and path.name.endswith(REMOVED):
             yield _folder(path, "a release whose removal was interrupted")
-        elif path.is_dir() and (match := _WORK.fullmatch(path.name)):
-            if match[1] not in wanted and _age_s(path) > DAY_S:
-                yield _folder(path, "a working folder that no product of today would go on with")
-        elif path.is_file() and _TEMPORARY.fullmatch(path.name) and _age_s(path) > DAY_S:
+        elif is_working_folder(path):
+            if is_superseded(path):
+                yield _folder(path, "a working folder left for a week, whose product was finished since")
+        elif path.is_file() and _TEMPORARY.fullmatch(path.name) and age_s(path) > DAY_S:
             yield _file(path, "a temporary file of a killed process")
-        elif path.is_file() and _DOWNLOAD.fullmatch(path.name) and _age_s(path) > _DOWNLOAD_AGE_S:
+        elif path.is_file() and is_download(path) and age_s(path) > LONG_S:
             yield _file(path, "a download that nobody went on with for a week")
+
+
+def resumable_work(study: Study) -> list[Path]:
+    """Working folders that a run may go on with, or is at work in."""
+    return [path for path in _walk(_tops(study)) if is_working_folder(path) and not is_superseded(path)]
 
 
 def store_leftovers(folder: Path) -> Iterator[Item]:
     """Files in a local store of vectors that belong to no shard."""
-    for path in sorted(folder.glob("*")):
-        if not path.is_file() or _age_s(path) < DAY_S:
+    for path in entries_of(folder):
+        if not path.is_file() or age_s(path) < DAY_S:
             continue
         if path.name.endswith(DAMAGED):
             yield _file(path, "set aside because it was damaged; what it held was computed again")
@@ -58,25 +55,11 @@ def _walk(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         yield path
         if path.is_dir() and not path.is_symlink() and not path.name.endswith((".partial", REMOVED)):
-            yield from _walk(sorted(path.glob("*")))
+            yield from _walk(entries_of(path))
 
 
-def _digests_of_today(study: Study) -> set[str]:
-    digests = set()
-    for name, asset in graph.ASSETS.items():
-        for chrom in graph.partitions(study, name) if asset.product else ():
-            try:
-                assert asset.product is not None
-                digests.add(asset.product(study, chrom).input_digest[:16])
-            except GlmError:
-                continue  # what it is made from is not there, so that it would not go on with anything
-    return digests
-
-
-def _age_s(path: Path) -> float:
-    """Seconds since the newest file of a folder, or a file, was written."""
-    newest = max((file.stat().st_mtime for file in path.rglob("*")), default=0.0) if path.is_dir() else 0.0
-    return time.time() - max(newest, path.stat().st_mtime)
+def _tops(study: Study) -> list[Path]:
+    return [path for path in entries_of(study.root) if path.name not in _OTHERS]
 
 
 def _folder(path: Path, reason: str) -> Item:

@@ -77,6 +77,7 @@ class NamedVectors:
                 except GlmError:  # this machine cannot make such vectors, and whoever made some is recorded
                     continue
                 yield spec.fingerprint, spec.reverse_complement
+            yield from _of_sweep(self._catalogue)
 
     def _manifests(self, names: tuple[str, ...]) -> Iterator[Manifest]:
         for name in names:
@@ -161,6 +162,14 @@ def _of_recipe(recipe: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     spec = EncoderSpec(**recipe["encoder"] | {"needs": tuple(recipe["encoder"]["needs"])})
     for layer in recipe.get("sweep", {}).get("layers", (spec.layer,)):
         yield replace(spec, layer=layer).fingerprint, spec.reverse_complement
+
+
+def _of_sweep(study: Study) -> Iterator[tuple[str, bool]]:
+    """Encoders that a sweep over the profile's layers would take."""
+    try:
+        yield from _of_recipe({"encoder": study.sweep_spec.as_dict(), "sweep": study.profile.sweep.model_dump()})
+    except GlmError:  # as above
+        return
 
 
 def _window_values(catalogue: SourceCatalogue) -> dict[str, Any]:

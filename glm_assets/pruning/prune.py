@@ -10,11 +10,12 @@ from typing import Final
 
 from glm_assets.errors import DataRootError, GlmError, StorageError
 from glm_assets.lineage.study import Study
-from glm_assets.pruning.items import Item
-from glm_assets.pruning.leftovers import leftovers, store_leftovers
+from glm_assets.pruning.items import Item, size_of
+from glm_assets.pruning.leftovers import leftovers, resumable_work, store_leftovers
 from glm_assets.pruning.named import mark_of
 from glm_assets.pruning.releases import old_releases
 from glm_assets.pruning.vectors import judge_vectors, other_roots, require_all_roots
+from glm_assets.pruning.work import require_no_vectors_begun
 from glm_assets.storage.data_root import IDENTITY
 
 _LOCKED_FOLDERS: Final = ("sources", "tables", "heads", "submission")
@@ -76,11 +77,16 @@ def find_prunable(study: Study, wishes: Wishes) -> Pruning:
         notes.append(_REMOTE_NOTE)
     else:
         items += [*leftovers(study), *old_releases(study, max(LEAST_RELEASES, wishes.releases))]
+        notes += [
+            f"{work} is left alone, {size_of(work):,} bytes: a run may go on with it"
+            for work in resumable_work(study)
+        ]
     place = study.store_place
     if isinstance(place, Path) or "://" not in place:
         items += store_leftovers(Path(place))
     try:
         require_all_roots(study, others, alone=wishes.alone)
+        require_no_vectors_begun(root.root for root in (study, *others))
         use = judge_vectors(study, others, compact=wishes.compact)
     except GlmError as error:
         return Pruning(items, [*notes, f"vectors are left alone: {error}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -11,11 +12,18 @@ from pathlib import Path
 from glm_assets.errors import GlmError
 from glm_assets.genome.contigs import CHROMOSOMES
 from glm_assets.lineage.study import Study
-from glm_assets.pruning.items import Item, size_of
+from glm_assets.pruning.items import DAY_S, LONG_S, Item, age_s, everything_in, size_of
 from glm_assets.storage.tables import table_folder
 
 REMOVED = ".removed"
 """Ending of a folder that is being removed; nobody reads it any more."""
+
+_DOWNLOAD = re.compile(r".+\.part(\.json)?")
+
+
+def is_download(file: Path) -> bool:
+    """Whether a file is what came so far of a download."""
+    return _DOWNLOAD.fullmatch(file.name) is not None
 
 
 def old_releases(study: Study, kept: int) -> Iterator[Item]:
@@ -40,7 +48,7 @@ def old_releases(study: Study, kept: int) -> Iterator[Item]:
             return  # it is not here yet, or wrong: whoever mends that may need any of them
     named = _named_versions(study)
     for folder in sorted(study.releases_folder.glob("[0-9]" * 8)):
-        if folder.name in needed or folder.name > own.inputs["date"]:
+        if folder.name in needed or folder.name > own.inputs["date"] or _may_be_coming(folder):
             continue
         manifest = study.recorded(folder / "records")
         if manifest is None or manifest.data_version not in named:
@@ -62,6 +70,12 @@ def _named_versions(study: Study) -> set[str]:
         for name, version in manifest.inputs.items()
         if name.startswith("clinvar_release")
     }
+
+
+def _may_be_coming(folder: Path) -> bool:
+    """Whether somebody may be fetching or parsing a release, or may go on with its download."""
+    begun = any(is_download(file) for file in everything_in(folder))
+    return age_s(folder) < (LONG_S if begun else DAY_S)
 
 
 def _remove(folder: Path) -> None:

@@ -16,7 +16,7 @@ from glm_assets.sources.location import is_remote, join_url, public_url
 from glm_assets.sources.progress import Progress
 from glm_assets.sources.releases import ClinvarRelease, choose_release
 from glm_assets.sources.web import DEFAULT_POLICY, RetryPolicy
-from glm_assets.storage.atomic import atomic_path
+from glm_assets.storage.atomic import atomic_path, remove_leftovers
 
 __all__ = [
     "ARCHIVE",
@@ -100,6 +100,8 @@ def fetch_release(
 ) -> ReleaseFiles:
     """Bring the newest release at or before a date to `folder`/`YYYYMMDD`, with its checksum file and index.
 
+    One process at a time may do so in a folder: what killed ones have left there is removed or continued.
+
     Args:
         base_url: Root of an NCBI-like tree.
         cutoff: Last date that counts; None for the newest.
@@ -121,6 +123,7 @@ def fetch_release(
     name, target = offer.release.file_name, folder / offer.release.folder_name
     md5_text = read_text(offer.url(".md5"), progress=progress, policy=policy)
     md5 = offer.md5_in(md5_text)
+    remove_leftovers(target / name)
     report = fetch(offer.url(), target / name, md5=md5, progress=progress, policy=policy)
     md5_file, tbi = target / f"{name}.md5", target / f"{name}.tbi"
     with atomic_path(md5_file) as temporary:

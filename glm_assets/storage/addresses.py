@@ -24,11 +24,11 @@ _CONTAINERS = ("az", "abfs", "abfss")
 
 
 def _refuse_credentials(scheme: str, rest: str, setting: str) -> None:
-    """Refuse a password or token in an address: the file systems' own messages would repeat it."""
+    """Refuse an address that holds or may hold a secret: the file systems' own messages would repeat it."""
     user, at, _ = rest.partition("/")[0].rpartition("@")
-    if "?" in rest or (at and (":" in user or scheme not in _CONTAINERS)):
+    if set("?#") & set(rest) or (at and (":" in user or scheme not in _CONTAINERS)):
         raise StorageError(
-            f"the {scheme}:// address comes with credentials or a query",
+            f"the {scheme}:// address comes with credentials, a query or a fragment",
             expected="credentials in the environment (AWS_SECRET_ACCESS_KEY), where no log or record shows them",
             fix=f"take them out of {setting}",
         )

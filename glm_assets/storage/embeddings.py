@@ -167,13 +167,18 @@ class EmbeddingStore:
     def keep_rows(self, shard: Shard, rows: NDArray[np.integer]) -> None:
         """Put some rows of a shard, unchanged, into a new one, and remove the old one.
 
-        A kill in between leaves both, which does no harm.
+        A kill in between leaves both, which does no harm. A shard that turns out to be damaged is set aside.
 
         Args:
             shard: From `look`.
             rows: Which to keep.
         """
-        vectors = np.load(self._place.vectors(self._place.open(shard.name)), mmap_mode="r")[rows]
+        try:
+            file = self._place.vectors(self._place.open(shard.name))
+        except DamagedShardError as error:
+            self._set_aside(error)
+            return
+        vectors = np.load(file, mmap_mode="r")[rows]
         parts = [np.ascontiguousarray(vectors[:, number]) for number in range(vectors.shape[1])]
         self._place.publish(shard.keys.gather(rows), parts, vectors.dtype)
         self.remove(shard)

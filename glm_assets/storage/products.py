@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -175,6 +176,18 @@ class Product:
         manifest = self.remote.whole() if self.remote else read_whole(self.folder)
         return manifest if manifest and manifest.input_digest == self.input_digest else None
 
+    def lost(self, manifest: Manifest) -> list[str]:
+        """Those of a manifest's files that are gone or not what it says, as far as that is known without fetching."""
+        if self.remote:
+            return self.remote.lost(manifest)
+        return [name for name, record in manifest.files.items() if not record.holds(self.folder / name)]
+
+    def has_files(self) -> bool:
+        """Whether anything lies where the product belongs, finished or not."""
+        if self.remote:
+            return self.remote.has_files()
+        return any(path.is_file() and not path.name.startswith(".") for path in self.folder.glob("*"))
+
     def make(self, build: Callable[[Path], Facts], *, still_whole: Callable[[], bool] = lambda: True) -> Manifest:
         """Bring the product up to date and return its manifest.
 
@@ -236,12 +249,18 @@ class Product:
         return manifest
 
     def _publish(self, work: Path, manifest: Manifest) -> None:
-        """Upload where need be, and link each file into place, the manifest last.
+        """Upload where need be, and link the files into place.
 
         The working folder goes only when that is done: after a crash in between it is published, not built again.
         """
         if self.remote:
             self.remote.publish(work, manifest)
+        with self.remote.writing_here() if self.remote else nullcontext():
+            self._link(work, manifest)
+        shutil.rmtree(work)
+
+    def _link(self, work: Path, manifest: Manifest) -> None:
+        """Link each file into place, the manifest last, and remove what it does not name."""
         for name in [*manifest.files, MANIFEST]:
             dest = self.folder / name
             dest.parent.mkdir(parents=True, exist_ok=True)
@@ -253,7 +272,6 @@ class Product:
             name = path.relative_to(self.folder).as_posix()
             if path.is_file() and name != MANIFEST and name not in manifest.files:
                 path.unlink()
-        shutil.rmtree(work)
 
 
 def read_whole(folder: Path) -> Manifest | None:

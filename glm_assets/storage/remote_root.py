@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from glm_assets.errors import StorageError
 from glm_assets.storage.addresses import require_store
@@ -92,6 +91,10 @@ class RemoteRoot:
             if name.startswith(f"{folder}/")
         }
 
+    def lists(self, name: str) -> bool:
+        """Whether there is an object of that name."""
+        return name in self._listed(name.partition("/")[0])
+
     def read(self, name: str) -> bytes | None:
         """The content of a small object as it is now; None if there is none."""
         with self._explained("read"), contextlib.suppress(FileNotFoundError):
@@ -148,10 +151,10 @@ class RemoteRoot:
             self.files.rm_file(self._path(name))
         self.forget()
 
-    def rename(self, name: str, new: str) -> None:
-        """Give an object another name, under the same provisos."""
-        with self._explained("changed"), contextlib.suppress(FileNotFoundError, PermissionError):
-            self.files.mv(self._path(name), self._path(new))
+    def withdraw(self, name: str) -> None:
+        """Remove an object that nobody may rely on any more: not to be allowed to is an error here."""
+        with self._explained("changed"), contextlib.suppress(FileNotFoundError):
+            self.files.rm_file(self._path(name))
         self.forget()
 
     def forget(self) -> None:
@@ -201,23 +204,11 @@ def check_root_address(url: str) -> str:
         `url`.
 
     Raises:
-        StorageError: It is none of an object store, or holds a user, a password or a query.
+        StorageError: As of `require_store`; or it is a folder's.
     """
-    parts = urlsplit(require_store(url, _SETTING))
-    if parts.scheme.lower() == "file":
+    if require_store(url, _SETTING).lower().startswith("file:"):
         raise StorageError(f"{url} is a folder of this machine", fix=f"let {_SETTING} name it without file://")
-    # Microsoft's addresses name a container before the account: abfs://container@account.dfs.core.windows.net/...
-    if parts.query or parts.fragment or parts.password or (parts.username and not _is_microsoft(parts.scheme)):
-        raise StorageError(
-            f"the address {public_address(url)} comes with credentials or a query",
-            expected="credentials in the environment (AWS_*), where no log or record shows them",
-            fix=f"take them out of {_SETTING}",
-        )
     return url
-
-
-def _is_microsoft(scheme: str) -> bool:
-    return scheme.lower() in ("az", "abfs", "abfss")
 
 
 def _identity(info: dict[str, Any]) -> str:

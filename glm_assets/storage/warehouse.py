@@ -6,13 +6,13 @@ blocks a writer and no partition waits for another.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glm_assets.errors import FormatError, MissingUpstreamError
+from glm_assets.genome.contigs import CHROMOSOMES
 from glm_assets.storage.atomic import atomic_path, remove_leftovers
 from glm_assets.storage.disk_space import explained_room, is_full
 from glm_assets.storage.remote_root import RemoteRoot
@@ -60,20 +60,36 @@ def _write_views(tables: Path, warehouse: Path, published: Iterable[Table]) -> l
                 folder, pattern = _files(tables.resolve(), table)
                 if not any(folder.glob(pattern)):
                     continue
-                source = f"{escape(str(folder))}/{pattern}".replace("'", "''")
-                view = f"CREATE VIEW \"{table.name}\" AS FROM read_parquet('{source}', hive_partitioning=false)"
-                try:
-                    connection.execute(view)
-                except duckdb.Error as error:
-                    if is_full(error):
-                        raise
-                    raise FormatError(
-                        f"the table {table.name} cannot be shown in {warehouse.name} ({str(error).splitlines()[0]})",
-                        expected="Parquet files as they were written",
-                        fix=f"remove the file that is named here and materialise {table.name} again",
-                    ) from error
+                _create_view(connection, table.name, [f"{escape(str(folder))}/{pattern}"], warehouse.name)
                 views.append(table.name)
     return views
+
+
+def _create_view(connection: DuckDBPyConnection, name: str, sources: Iterable[str], place: str) -> None:
+    """Show Parquet files as a view.
+
+    Args:
+        connection: Of the warehouse.
+        name: Of the view.
+        sources: Patterns of the files' names.
+        place: Where the views are, for messages.
+
+    Raises:
+        FormatError: A file is damaged.
+    """
+    import duckdb
+
+    quoted = ", ".join("'{}'".format(source.replace("'", "''")) for source in sources)
+    try:
+        connection.execute(f'CREATE VIEW "{name}" AS FROM read_parquet([{quoted}], hive_partitioning=false)')
+    except duckdb.Error as error:
+        if is_full(error):
+            raise
+        raise FormatError(
+            f"the table {name} cannot be shown in {place} ({str(error).splitlines()[0]})",
+            expected="Parquet files as they were written",
+            fix=f"remove the file that is named here and materialise {name} again",
+        ) from error
 
 
 def open_warehouse(warehouse: Path) -> DuckDBPyConnection:
@@ -109,6 +125,7 @@ def open_remote_warehouse(remote: RemoteRoot, tables: str, published: Iterable[T
 
     Raises:
         MissingUpstreamError: There is no table yet.
+        FormatError: A file of a table is damaged.
         StorageError: The object store cannot be reached.
     """
     import duckdb
@@ -122,8 +139,8 @@ def open_remote_warehouse(remote: RemoteRoot, tables: str, published: Iterable[T
     connection = duckdb.connect()
     connection.register_filesystem(remote.files)
     for view, files in found.items():
-        sources = ", ".join(f"'{remote.address(f'{tables}/{file}')}'" for file in files)
-        connection.execute(f'CREATE VIEW "{view}" AS FROM read_parquet([{sources}], hive_partitioning=false)')
+        sources = [escape(remote.address(f"{tables}/{file}")) for file in files]
+        _create_view(connection, view, sources, remote.url)
     return connection
 
 
@@ -132,8 +149,8 @@ def _remote_files(names: Collection[str], table: Table) -> list[str]:
     single = table.file or f"{table.name}/{PART}"
     if single in names:
         return [single]
-    part = re.compile(rf"{re.escape(table.name)}/chrom=[^/]+/{re.escape(PART)}")
-    return [] if table.file else sorted(name for name in names if part.fullmatch(name))
+    parts = [] if table.file else [f"{table.name}/chrom={chrom}/{PART}" for chrom in CHROMOSOMES]
+    return [part for part in parts if part in names]
 
 
 def _files(tables: Path, table: Table) -> tuple[Path, str]:

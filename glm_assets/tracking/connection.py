@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _SERVERS = ("http", "https", "databricks")
-_STORES = (*_SERVERS, "sqlite", "postgresql", "mysql", "mssql")
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_STORES = (*_SERVERS, "sqlite", *_PORTS)
 
 # What a server that is down or silent may cost: a look of 5 s, or two tries of a request of 8 s each, and then no
 # request at all for a while. The environment can ask for more patience.
@@ -38,7 +40,7 @@ _FIX = (
 
 
 class NotInstalledError(TrackingError):
-    """There is no mlflow here: waiting for a server would not help."""
+    """There is no mlflow here, or no driver for its database: waiting for a server would not help."""
 
 
 class Connection:
@@ -71,6 +73,7 @@ class Connection:
             )
         self.database = Path(urlsplit(uri).path[1:]) if scheme == "sqlite" else None
         self.web = scheme in ("http", "https")
+        self._default_port = _PORTS.get(scheme)
         self._silent_since: float | None = None
 
     @cached_property
@@ -84,6 +87,8 @@ class Connection:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        if not self.web:  # MLflow itself knocks at a database that is away for 100 s
+            self.look()
         with self.turn():
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
@@ -97,15 +102,19 @@ class Connection:
         return FileLock(self.database.with_name(f".{self.database.name}.lock"))
 
     def look(self) -> None:
-        """Make sure within seconds that the server answers.
+        """Make sure within seconds that the server answers, or that the database's port does.
 
         Raises:
             TrackingError: It does not, or not as itself.
         """
+        if self.web:
+            self._look_at_server()
+        elif self._default_port:
+            self._look_at_database(self._default_port)
+
+    def _look_at_server(self) -> None:
         import httpx
 
-        if not self.web:
-            return
         try:
             status = httpx.get(f"{self.page}/health", timeout=_LOOK_SECONDS).status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -114,6 +123,23 @@ class Connection:
         if status >= _BAD_GATEWAY:
             self._silent_since = time.monotonic()
             raise self._unanswered(f"it answers {status}")
+        self._silent_since = None
+
+    def _look_at_database(self, default_port: int) -> None:
+        from sqlalchemy import make_url
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            url = make_url(self.uri)
+        except ArgumentError:  # MLflow says what is wrong
+            return
+        if not url.host or url.host.startswith("/"):  # a socket, or an address that only the driver reads
+            return
+        try:
+            socket.create_connection((url.host, url.port or default_port), timeout=_LOOK_SECONDS).close()
+        except OSError as error:
+            self._silent_since = time.monotonic()
+            raise self._unanswered(f"no answer ({type(error).__name__}: {error})") from self.cause(error)
         self._silent_since = None
 
     @contextmanager
@@ -132,6 +158,8 @@ class Connection:
             raise self._unanswered("no answer a moment ago")
         try:
             yield
+        except ImportError as error:
+            raise self._lacking(error) from error
         except (MlflowException, RequestException, SQLAlchemyError) as error:
             self._notice_silence()
             raise TrackingError(
@@ -139,8 +167,18 @@ class Connection:
             ) from self.cause(error)
 
     def _notice_silence(self) -> None:
+        if self._default_port and "client" not in self.__dict__:  # MLflow has knocked at that database for long
+            self._silent_since = time.monotonic()
+            return
         with suppress(TrackingError):
             self.look()
+
+    def _lacking(self, error: ImportError) -> NotInstalledError:
+        return NotInstalledError(
+            f"tracking at {self.shown} needs a library that is not installed ({error.name or error})",
+            fix="install it; PostgreSQL takes pip install 'glm_assets[postgres]' and "
+            "MLFLOW_TRACKING_URI=postgresql+psycopg2://...",
+        )
 
     def _unanswered(self, what: str) -> TrackingError:
         return TrackingError(f"tracking at {self.shown} failed: {self.masked(what)}", fix=_FIX)

@@ -164,6 +164,7 @@ class MlflowRun:
         self._client = client = connection.client
         run = client.get_run(run_id)
         self.run_id = run_id
+        self.registered_version: str | None = None
         self.url = f"{ui}/#/experiments/{run.info.experiment_id}/runs/{run_id}"
         self._artifact_uri = run.info.artifact_uri
         self._params = set(run.data.params)
@@ -248,7 +249,8 @@ class MlflowRun:
         """
         with self._connection.explained():
             if versions := self._client.search_model_versions(f"name='{name}' and run_id='{self.run_id}'"):
-                return str(versions[0].version)
+                self.registered_version = str(versions[0].version)
+                return self.registered_version
         with tempfile.TemporaryDirectory() as made:
             uploaded = [*files, *write_model_files(card, Path(made), self.run_id)]
             for file in uploaded:
@@ -261,7 +263,8 @@ class MlflowRun:
             made_version = self._client.create_model_version(
                 name, source, self.run_id, tags=tags, await_creation_for=0
             )
-        return str(made_version.version)
+        self.registered_version = str(made_version.version)
+        return self.registered_version
 
     def settle(self) -> str | None:
         """Send what is left; nothing waits then."""

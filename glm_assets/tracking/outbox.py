@@ -8,6 +8,8 @@ run, which leaves alone what it has already, so an interrupted sending is simply
 from __future__ import annotations
 
 import json
+import logging
+import os
 import shutil
 import time
 import uuid
@@ -16,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from glm_assets.errors import TrackingError
 from glm_assets.storage.atomic import atomic_path, write_json
@@ -30,6 +32,8 @@ _GONE = ".sent-"
 _END = "end"
 
 Call = dict[str, Any]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,30 @@ class Sent:
     registered: Mapping[str, str]
     problem: str | None = None
 
+    def __str__(self) -> str:
+        """A line for people, and one for each model that may become champion."""
+        if self.problem:
+            return f"{self.entry} waits: {self.problem}"
+        crowns = (
+            f"  {model} version {version}; to make it champion: glm-assets champion {model} --version {version}"
+            for model, version in self.registered.items()
+        )
+        return "\n".join([f"{self.entry} sent: {self.url}", *crowns])
+
 
 class Entry:
     """One run that waits or that may have to.
 
     Args:
         folder: Its folder in the outbox.
+
+    Attributes:
+        torn: Lines that the last reading of its calls has left out, as they were not written whole.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.torn = 0
         about = json.loads((folder / _ENTRY).read_text(encoding="utf-8"))
         self.name: str = about["name"]
         self.start_ms: int = about["start_ms"]
@@ -69,16 +87,20 @@ class Entry:
     def append(self, call: str, arguments: Mapping[str, Any]) -> Call:
         """Write a call down; it is in the file when this returns."""
         line = {"call": call, "at_ms": now_ms(), "arguments": dict(arguments)}
-        with (self.folder / _CALLS).open("ab") as stream:
-            stream.write(json.dumps(line).encode() + b"\n")
+        with (self.folder / _CALLS).open("ab+") as stream:
+            begin = b"" if _ends_a_line(stream) else b"\n"  # a full disk may have torn the line before
+            stream.write(begin + json.dumps(line).encode() + b"\n")
         return line
 
     def calls(self) -> Iterator[Call]:
-        """What was written down, in order; a last line that a kill has torn is no call."""
+        """What was written down, in order; a line that a kill or a full disk has torn is no call."""
+        self.torn = 0
         with suppress(FileNotFoundError), (self.folder / _CALLS).open("rb") as stream:
             for line in stream:
-                if line.endswith(b"\n"):
-                    yield json.loads(line)
+                if (call := _parsed(line)) is None:
+                    self.torn += 1
+                else:
+                    yield call
 
     def keep(self, file: Path) -> str:
         """Copy a file into the entry; returns its path there."""
@@ -132,10 +154,10 @@ class Entry:
     def remove(self) -> None:
         """Remove it; a kill in between leaves no half of it."""
         gone = self.folder.with_name(f"{_GONE}{self.folder.name}")
+        shutil.rmtree(gone, ignore_errors=True)  # an earlier attempt of the same run may have left it
         self.folder.replace(gone)
-        shutil.rmtree(gone)
-        if not self._resume_file.parent.is_dir():  # otherwise a training that goes on may be waiting for the lock
-            _lock_file(self.folder).unlink(missing_ok=True)
+        shutil.rmtree(gone, ignore_errors=True)  # a sending may be removing it too, and finishes what is left
+        _lock_file(self.folder).unlink(missing_ok=True)  # who waits for it sees that it is gone, and makes another
 
 
 class Outbox:
@@ -193,7 +215,7 @@ class Outbox:
         done: list[Sent] = []
         with FileLock(self.folder / ".sending.lock"):
             for gone in self.folder.glob(f"{_GONE}*"):
-                shutil.rmtree(gone)
+                shutil.rmtree(gone, ignore_errors=True)  # its own run may be at it
             for name in self.waiting():
                 if sent := self._send(name, tracker):
                     done.append(sent)
@@ -206,19 +228,27 @@ class Outbox:
         from filelock import FileLock, Timeout
 
         folder = self.folder / name
-        try:
-            with FileLock(_lock_file(folder), timeout=0):
+        with suppress(Timeout), FileLock(_lock_file(folder), timeout=0):
+            run = name
+            try:
                 entry = Entry(folder)
-                try:
-                    run = entry.open_on(tracker)
-                    entry.close(run)
-                    registered = _registered(entry, run)
-                except TrackingError as error:
-                    return Sent(name, entry.name, None, {}, str(error))
-                entry.remove()
-                return Sent(name, entry.name, run.url, registered)
-        except (Timeout, FileNotFoundError):  # it lasts, or another process has just ended it
-            return None
+                run = entry.name
+                return _send_entry(entry, tracker)
+            except (TrackingError, OSError, ValueError) as error:
+                if (folder / _ENTRY).exists():
+                    return Sent(name, run, None, {}, str(error))
+                _lock_file(folder).unlink(missing_ok=True)  # another process has just ended it
+        return None
+
+
+def _send_entry(entry: Entry, tracker: MlflowTracker) -> Sent:
+    run = entry.open_on(tracker)
+    entry.close(run)
+    registered = _registered(entry, run)
+    if entry.torn:
+        _LOG.warning("%s: %d torn lines of what it recorded are left out", entry.folder, entry.torn)
+    entry.remove()
+    return Sent(entry.folder.name, entry.name, run.url, registered)
 
 
 def as_arguments(card: ModelCard) -> dict[str, Any]:
@@ -242,6 +272,20 @@ def _answers(tracker: MlflowTracker) -> bool:
     except TrackingError:
         return False
     return True
+
+
+def _parsed(line: bytes) -> Call | None:
+    with suppress(ValueError):
+        return json.loads(line) if line.endswith(b"\n") else None
+    return None
+
+
+def _ends_a_line(stream: BinaryIO) -> bool:
+    """Whether a file open for reading and appending is empty or ends with the end of a line."""
+    if stream.seek(0, os.SEEK_END) == 0:
+        return True
+    stream.seek(-1, os.SEEK_END)
+    return stream.read(1) == b"\n"
 
 
 def _new_name(name: str) -> str:

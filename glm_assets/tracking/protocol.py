@@ -23,6 +23,11 @@ class TrackedRun(Protocol):
         """Web page of the run; None where nothing is tracked."""
         ...
 
+    @property
+    def registered_version(self) -> str | None:
+        """Version of the model that was registered last; None where nothing is tracked, or not yet."""
+        ...
+
     def log_params(self, params: Mapping[str, object]) -> None:
         """Record what the run was asked to do; the same values may be given again."""
         ...
@@ -96,6 +101,7 @@ class NullRun:
 
     run_id: str | None = None
     url: str | None = None
+    registered_version: str | None = None
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Record nothing."""

@@ -61,7 +61,8 @@ class QueueingTracker:
         with self._outbox.entry(name, tags, resume_file) as entry:
             run = QueueingRun(entry, self._tracker)
             if run.connect():
-                self._outbox.send(self._tracker)
+                for sent in self._outbox.send(self._tracker):
+                    _LOG.log(logging.WARNING if sent.problem or sent.registered else logging.INFO, "%s", sent)
             try:
                 yield run
                 run.end("FINISHED")
@@ -83,6 +84,7 @@ class QueueingRun:
         self._tracker = tracker
         self._live: MlflowRun | None = None
         self._known: MlflowRun | None = None
+        self._version: str | None = None
 
     @property
     def run_id(self) -> str | None:
@@ -93,6 +95,11 @@ class QueueingRun:
     def url(self) -> str | None:
         """Web page of the run; None as long as MLflow has not seen it."""
         return self._known.url if self._known else None
+
+    @property
+    def registered_version(self) -> str | None:
+        """Version of the model that was registered last; None as long as MLflow has not seen it."""
+        return self._version
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Record parameters."""
@@ -122,9 +129,10 @@ class QueueingRun:
 
     def register_model(self, name: str, files: Sequence[Path], card: ModelCard) -> str | None:
         """Register a model, or keep a copy of its files; the version is None then."""
-        made: list[str] = []
-        if self.connect() and self._try(lambda run: made.append(run.register_model(name, files, card))):
-            return made[0]
+        self._version = None
+        if self.connect() and self._try(lambda run: run.register_model(name, files, card)):
+            self._note_version()
+            return self._version
         kept = [self._entry.keep(file) for file in files]
         self._entry.append("register_model", {"name": name, "files": kept, "card": as_arguments(card)})
         return None
@@ -140,9 +148,10 @@ class QueueingRun:
         if self._live is None:
             try:
                 self._live = self._known = self._entry.open_on(self._tracker)
-            except NotInstalledError:
-                raise
+                self._note_version()
             except TrackingError as error:
+                if isinstance(error, NotInstalledError) and self._known is None:
+                    raise  # before anything is computed; later on the work that was done counts
                 _LOG.warning("%s; what is recorded waits in %s", error, self._entry.folder)
         return self._live is not None
 
@@ -151,6 +160,11 @@ class QueueingRun:
         self._entry.append("end", {"status": status})
         if self._try(lambda run: run.end(status)):
             self._entry.remove()
+
+    def _note_version(self) -> None:
+        """Keep the version that the live run's model got, there and then or when what had waited was sent."""
+        if self._live and self._live.registered_version:
+            self._version = self._live.registered_version
 
     def _record(self, call: str, **arguments: Any) -> None:
         written: Call = self._entry.append(call, arguments)

@@ -1,4 +1,4 @@
-"""One tiny lineage, materialised through Dagster once for all tests that only look at it."""
+"""One tiny lineage, materialised through Dagster once for all tests that only look at it, and its cheap beginning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import dagster as dg
 import pytest
 
 from glm_assets.defs.build import build_defs
+from glm_assets.lineage.embeddings import make_variant_embeddings
+from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
 from glm_assets.lineage.study import Study
+from glm_assets.lineage.variants import make_clinvar_variants, make_split_audit, make_variant_windows
 from glm_assets.tracking import MlflowTracker
 from glm_assets_tests.lineage.studies import tiny_study
 
@@ -42,6 +45,31 @@ def open_lineage(folder, tree, instance, **settings) -> Lineage:
     tracker = MlflowTracker(f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}")
     defs = build_defs(study, tracker, executor=dg.in_process_executor)
     return Lineage(study, defs, instance)
+
+
+def silent(line: str) -> None:
+    """Progress that nobody reads."""
+
+
+def make_windows(study: Study) -> None:
+    """Sources and windows, without Dagster."""
+    study.claim()
+    for make in (make_clinvar_release, make_reference_genome, make_glm_checkpoint):
+        make(study, silent)
+    for chrom in study.profile.chromosomes:
+        make_clinvar_variants(study, chrom)
+        make_variant_windows(study, chrom)
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory, tiny_tree) -> Study:
+    """Two chromosomes with vectors for heads, in seconds. Tests must not change it."""
+    study = tiny_study(tmp_path_factory.mktemp("embedded"), tiny_tree)
+    make_windows(study)
+    make_split_audit(study)
+    for chrom in study.profile.chromosomes:
+        make_variant_embeddings(study, chrom, silent)
+    return study
 
 
 @pytest.fixture(scope="session")

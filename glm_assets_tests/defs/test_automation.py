@@ -7,8 +7,9 @@ import pytest
 
 from glm_assets.defs.automation import automated_assets
 from glm_assets.defs.build import build_defs
+from glm_assets.errors import StorageError
 from glm_assets.tracking import NullTracker
-from glm_assets_tests.lineage.finished import finish_release
+from glm_assets_tests.lineage.finished import finish, finish_release
 from glm_assets_tests.lineage.studies import tiny_study
 
 CHROMOSOMES = ("21", "22")
@@ -126,6 +127,34 @@ def test_a_refused_release_goes_no_further(automation):
     finish_release(automation.study, "20260108", "b" * 32, chr21=10)
     automation.report("second", "clinvar_release")
     assert automation.tick() == {"clinvar_release_diff": None}
+
+
+def test_a_data_root_that_cannot_be_read_holds_back_one_tick_and_loses_nothing(automation, monkeypatch):
+    automation = automation()
+    finish_release(automation.study, "20260101", "a" * 32)
+    automation.report("first", "clinvar_release", "reference_genome", "glm_checkpoint")
+
+    def no_answer(study):
+        raise StorageError("s3://glm does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("glm_assets.defs.automation.judge_release", no_answer)
+        assert automation.tick() == {"clinvar_release_diff": None}
+    assert automation.tick().keys() >= {"clinvar_variants", "variant_windows"}
+
+
+def test_no_submission_takes_the_place_of_one_whose_head_was_asked_for(automation):
+    automation = automation(automate_gpu=True)
+    study = automation.study
+    submission = study.product("submission", study.submission_csv.parent, {"head_v3/4": "c" * 64}, {})
+    automation.report("first", *HEADS, "test_embeddings", "submission")
+    automation.tick()
+    automation.report("second", "head_v3")
+    assert "submission" in automation.tick()
+    automation.tick()  # what is requested in one tick counts as handled in the next
+    finish(submission, head="head_v3 version 4")
+    automation.report("third", "head_v3")
+    assert "submission" not in automation.tick()
 
 
 def test_evaluation_that_takes_gpu_hours_is_never_automated(automation):

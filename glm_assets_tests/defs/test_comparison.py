@@ -214,6 +214,16 @@ def test_a_genes_rows_in_train_are_counted(made):
         assert row["train_rows_of_gene"] == train.filter(pl.col("gene") == row["gene"]).height, row["gene"]
 
 
+def test_without_the_registry_all_is_compared_and_nobody_is_champion(made, tmp_path):
+    study, _, _ = made
+    shutil.copytree(study.root, tmp_path / "data")
+    away = MlflowTracker("http://127.0.0.1:9").registry  # the port of `discard`, which nobody serves
+    manifest, where = make_head_comparison(tiny_study(tmp_path, study.profile.ncbi_url), away, quiet)
+    assert manifest.facts["champions"] == {}
+    assert "head_v0 champion" in manifest.facts["absent"]
+    assert 0 <= table_row(where, "head_v0")["auroc"] <= 1
+
+
 def test_a_champion_of_another_version_is_judged_beside_its_head(made, tmp_path):
     """The champion here is head_v0's own file under a new version: the two must score alike, and nothing moves."""
     study, _, _ = made

@@ -116,10 +116,10 @@ def test_heads_are_linked_with_mlflow_both_ways(lineage):
     client = mlflow.MlflowClient(f"sqlite:///{lineage.study.root.parent / 'mlflow' / 'mlflow.db'}")
     for name in ("head_v0", "head_v1", "head_v2", "head_v3"):
         meta = json.loads((lineage.study.head_folder(name) / "meta.json").read_text())
-        run = client.get_run(meta["mlflow_run_id"])
+        assert not [name for name in meta if "mlflow" in name]  # or equal heads would have unequal versions
+        run = client.get_run(lineage.metadata(name)["mlflow_run_id"].value)
         event = lineage.instance.get_latest_materialization_event(dg.AssetKey(name))
         assert run.data.tags["dagster/run_id"] == event.run_id
-        assert lineage.metadata(name)["mlflow_run_id"].value == run.info.run_id
         assert run.info.status == "FINISHED"
         inputs = {item.dataset.name: item.dataset.digest for item in run.inputs.dataset_inputs}
         assert any(embeddings in name for name in inputs for embeddings in ["variant_embeddings/21"])

@@ -13,21 +13,31 @@ import pytest
 import glm_assets
 from glm_assets.errors import FormatError, MissingUpstreamError, SettingsError
 from glm_assets.lineage.embeddings import read_embeddings
+from glm_assets.lineage.study import Study
 from glm_assets.notebook import StaleWarning
 from glm_assets_tests.lineage.studies import write_tiny_profile
 
+SLOW_KINDS = ("covariance", "likelihood")
+
 
 @pytest.fixture
-def door(lineage, monkeypatch):
-    """The environment of the finished lineage, in which a warning is an error."""
-    settings = lineage.study.settings
-    monkeypatch.setenv("GLM_PROFILE", settings.profile)
-    monkeypatch.setenv("GLM_DATA_ROOT", str(lineage.study.root))
-    monkeypatch.setenv("GLM_NCBI_URL", str(settings.ncbi_url))
-    monkeypatch.setenv("GLM_TEST_CSV", str(settings.test_csv))
+def enter(monkeypatch):
+    """Makes a study's the environment, in which a warning is an error."""
+
+    def enter(study: Study) -> Study:
+        for name in ("profile", "data_root", "ncbi_url", "test_csv"):
+            monkeypatch.setenv(f"GLM_{name.upper()}", str(getattr(study.settings, name)))
+        return study
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        yield lineage.study
+        yield enter
+
+
+@pytest.fixture
+def door(enter, embedded) -> Study:
+    """Two chromosomes with vectors for heads."""
+    return enter(embedded)
 
 
 def test_a_table_is_what_its_files_hold(door):
@@ -39,16 +49,26 @@ def test_a_table_is_what_its_files_hold(door):
     assert glm_assets.load("variant_windows").equals(pl.concat(parts.values()))
     some = glm_assets.load("variant_windows", chrom="21", columns=["pos", "label"])
     assert some.equals(parts["21"].select("pos", "label"))
+    assert glm_assets.load("split_audit").height > 0
+
+
+@pytest.mark.system
+def test_the_tables_of_a_comparison_come_with_it(enter, lineage):
+    enter(lineage.study)
     assert set(glm_assets.load("head_comparison")["name"]) >= {"head_v3", "linear_probe"}
     assert glm_assets.load("head_slices").height > 0  # a table of another table's product
 
 
-def test_vectors_are_those_of_the_rows(door):
-    for kind in ("pooled", "covariance", "likelihood"):
-        for mine, theirs in zip(
-            glm_assets.vectors("21", kind=kind), read_embeddings(door, "21", kind), strict=True
-        ):
-            assert np.array_equal(mine, theirs)
+@pytest.mark.parametrize("kind", ["pooled", *(pytest.param(k, marks=pytest.mark.system) for k in SLOW_KINDS)])
+def test_vectors_are_those_of_the_rows(enter, request, kind):
+    study = enter(
+        request.getfixturevalue("lineage").study if kind in SLOW_KINDS else request.getfixturevalue("embedded")
+    )
+    for mine, theirs in zip(glm_assets.vectors("21", kind=kind), read_embeddings(study, "21", kind), strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+def test_a_kind_of_vectors_that_is_none_is_refused(door):
     with pytest.raises(SettingsError, match="pooled, covariance, likelihood"):
         glm_assets.vectors("21", kind="mean")
 

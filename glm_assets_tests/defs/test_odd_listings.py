@@ -173,9 +173,9 @@ def test_a_cursor_from_elsewhere_asks_again_under_a_run_key_that_dagster_knows(d
 
 def test_the_other_sensors_skip_an_implausible_release_with_both_counts(daemon, tmp_path):
     study = tiny_study(tmp_path, tmp_path / "source")
-    finish_release(study, "20260101", "a" * 32, chr21=100)
-    finish_release(study, "20260108", "b" * 32, chr21=60)
+    finish_release(study, "20260101", "a" * 32, chr21=1000)
+    finish_release(study, "20260108", "b" * 32, chr21=800)
     result = daemon.tick(study, "embed_sensor")
     assert result.run_requests == []
-    assert "chromosome 21: 60 records, 100 before" in result.skip_message
+    assert "chromosome 21: 800 records, 1,000 before" in result.skip_message
     assert "refresh.max_row_drop" in result.skip_message

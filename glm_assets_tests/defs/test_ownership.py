@@ -21,6 +21,7 @@ from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint
 from glm_assets.lineage.variants import make_clinvar_variants, make_variant_windows
 from glm_assets.profiles.profile import read_profile
 from glm_assets_tests.checkouts import make_checkout, wait_until
+from glm_assets_tests.defs.databases import ABSENT
 from glm_assets_tests.encoders.engines.jobs import published
 from glm_assets_tests.lineage.studies import tiny_study
 
@@ -119,21 +120,27 @@ def test_a_claimed_run_belongs_to_this_process(instance):
     assert release_dead_runs(instance) == []
 
 
-def busy_at_first(look):
+BUSY = OperationalError("select", {}, Exception("database is locked"))
+
+
+def busy_at_first(look, error: Exception):
     """A search for dead runs whose second call meets a busy database."""
     calls = itertools.count()
 
     def search(instance):
         if next(calls) == 1:
-            raise OperationalError("select", {}, Exception("database is locked"))
+            raise error
         return look(instance)
 
     return search
 
 
-def test_a_run_that_dies_while_another_waits_is_released_even_if_the_database_was_busy(instance, monkeypatch):
+@pytest.mark.parametrize("error", [BUSY, ABSENT], ids=["busy", "absent"])
+def test_a_run_that_dies_while_another_waits_is_released_even_if_the_database_was_away(
+    instance, monkeypatch, error
+):
     monkeypatch.setattr(ownership, "_INTERVAL_SECONDS", 0.05)
-    monkeypatch.setattr(ownership, "release_dead_runs", busy_at_first(release_dead_runs))
+    monkeypatch.setattr(ownership, "release_dead_runs", busy_at_first(release_dead_runs, error))
     with subprocess.Popen(["sleep", "60"]) as process:
         run_id = running(instance, owner_of(process.pid))
         with releasing_dead_runs(instance):

@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from glm_assets import cli
+from glm_assets.defs.build import build_defs
 from glm_assets.errors import SettingsError
 from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.lineage.embeddings import (
@@ -21,27 +22,23 @@ from glm_assets.lineage.embeddings import (
 )
 from glm_assets.lineage.ladders import make_mutation_ladders
 from glm_assets.lineage.likelihoods import make_variant_likelihoods
-from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
-from glm_assets.lineage.study import Study
 from glm_assets.lineage.submission import make_test_sequences
-from glm_assets.lineage.variants import make_clinvar_variants, make_variant_windows
 from glm_assets.planning import graph
 from glm_assets.planning.plan import Plan, make_plan
 from glm_assets.profiles.profile import read_profile
+from glm_assets.tracking import NullTracker
 from glm_assets_tests.data_roots import copied, listing, with_settings
+from glm_assets_tests.defs.conftest import make_windows, silent
 from glm_assets_tests.lineage.studies import tiny_environment, tiny_study, write_tiny_profile
 
 CHROMOSOMES = ("21", "22")
+MADE = [*graph.SOURCES, "embed", "split_audit"]
 NO_RELEASE = "there is no ClinVar release in ROOT/data/sources/clinvar"
 MAKERS: dict[str, Callable] = {
     "variant_embeddings": make_variant_embeddings,
     "variant_likelihoods": make_variant_likelihoods,
     "covariance_embeddings": make_covariance_embeddings,
 }
-
-
-def silent(line: str) -> None:
-    """Progress that nobody reads."""
 
 
 def states(plan: Plan) -> dict[str, str]:
@@ -59,17 +56,14 @@ def windows(plan: Plan, asset: str, partition: str = "") -> int:
     return found.windows
 
 
-def make_windows(study: Study) -> None:
-    make_clinvar_release(study, silent)
-    make_reference_genome(study, silent)
-    make_glm_checkpoint(study, silent)
-    for chrom in study.profile.chromosomes:
-        make_clinvar_variants(study, chrom)
-        make_variant_windows(study, chrom)
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory, tiny_tree) -> dg.Definitions:
+    """Definitions over a data root that is not there."""
+    return build_defs(tiny_study(tmp_path_factory.mktemp("defs"), tiny_tree), NullTracker())
 
 
-def test_a_plan_knows_the_graph_and_the_jobs_of_dagster(lineage):
-    dagster_graph = lineage.defs.resolve_asset_graph()
+def test_a_plan_knows_the_graph_and_the_jobs_of_dagster(defs):
+    dagster_graph = defs.resolve_asset_graph()
     keys = {key.to_user_string(): dagster_graph.get(key) for key in dagster_graph.get_all_asset_keys()}
     assert {name: set(asset.upstream) for name, asset in graph.ASSETS.items()} == {
         name: {parent.to_user_string() for parent in node.parent_keys} for name, node in keys.items()
@@ -77,7 +71,7 @@ def test_a_plan_knows_the_graph_and_the_jobs_of_dagster(lineage):
     assert {name for name, asset in graph.ASSETS.items() if asset.partitioned} == {
         name for name, node in keys.items() if node.is_partitioned
     }
-    repository = lineage.defs.get_repository_def()
+    repository = defs.get_repository_def()
     jobs = {job.name: job for job in repository.get_all_jobs() if not job.name.startswith("__")}
     assert {name: set(assets) for name, assets in graph.JOBS.items()} == {
         name: {key.to_user_string() for key in job.asset_layer.executable_asset_keys} for name, job in jobs.items()
@@ -88,6 +82,15 @@ def test_a_plan_knows_the_graph_and_the_jobs_of_dagster(lineage):
         above.add(name)
 
 
+def test_what_is_made_needs_nothing_and_stays_as_it_is(embedded):
+    before = listing(embedded.root)
+    plan = make_plan(embedded, MADE)
+    assert set(states(plan).values()) == {"current"}
+    assert (plan.works, plan.cost.windows, plan.cost.disk_bytes, plan.cost.gpu_hours) == ([], 0, 0, 0.0)
+    assert listing(embedded.root) == before
+
+
+@pytest.mark.system
 def test_a_finished_lineage_needs_nothing_and_stays_as_it_is(lineage):
     before = listing(lineage.study.root)
     plan = make_plan(lineage.study)
@@ -107,27 +110,37 @@ def test_a_data_root_that_is_not_there_is_all_absent_and_stays_away(tmp_path, ti
     assert listing(tmp_path) == before
 
 
-def test_another_label_policy_is_the_reason_and_everything_below_follows(lineage, tmp_path):
+def test_another_label_policy_is_the_reason_and_what_is_below_follows(embedded, tmp_path):
+    labels = read_profile("demo")["labels"] | {"min_stars": 2}
+    study = with_settings(embedded, profile=str(write_tiny_profile(tmp_path, labels=labels)))
+    plan = make_plan(study, MADE)
+    assert reason(plan, "clinvar_variants", "21") == "min_stars 1 then, 2 now"
+    follow = {name.split("/")[0] for name, state in states(plan).items() if state == "follows"}
+    assert follow == {"variant_windows", "variant_embeddings", "split_audit"}
+    assert reason(plan, "variant_embeddings", "22") == "after variant_windows"
+
+
+@pytest.mark.system
+def test_another_label_policy_is_followed_to_the_submission(lineage, tmp_path):
     labels = read_profile("demo")["labels"] | {"min_stars": 2}
     study = with_settings(lineage.study, profile=str(write_tiny_profile(tmp_path, labels=labels)))
     plan = make_plan(study)
-    assert reason(plan, "clinvar_variants", "21") == "min_stars 1 then, 2 now"
     follow = {name for name, state in states(plan).items() if state == "follows"}
     unaffected = {*graph.SOURCES, "test_sequences", "test_embeddings"}
     assert {name.split("/")[0] for name in follow} == (
         set(graph.ASSETS) - unaffected - {"clinvar_variants", "clinvar_release_diff", "scored_variants"}
     )
-    assert reason(plan, "variant_embeddings", "22") == "after variant_windows"
 
 
-def test_what_is_not_selected_is_a_reason_to_wait_for_not_a_thing_to_make(lineage, tmp_path):
+def test_what_is_not_selected_is_a_reason_to_wait_for_not_a_thing_to_make(embedded, tmp_path):
     labels = read_profile("demo")["labels"] | {"min_stars": 2}
-    study = with_settings(lineage.study, profile=str(write_tiny_profile(tmp_path, labels=labels)))
+    study = with_settings(embedded, profile=str(write_tiny_profile(tmp_path, labels=labels)))
     plan = make_plan(study, ["variant_windows"])
     assert states(plan) == {"variant_windows/21": "blocked", "variant_windows/22": "blocked"}
     assert reason(plan, "variant_windows", "21") == "clinvar_variants of chromosome 21 is absent or out of date"
 
 
+@pytest.mark.system
 def test_a_raised_code_version_and_another_encoder_are_reasons(lineage, monkeypatch, tmp_path):
     monkeypatch.setitem(CODE_VERSIONS, "split_audit", "99")
     encoder = read_profile("demo")["encoder"] | {
@@ -146,34 +159,32 @@ def test_a_raised_code_version_and_another_encoder_are_reasons(lineage, monkeypa
     assert work.pairs < work.rows == rows
 
 
-def test_damage_is_seen_and_named(lineage, tmp_path):
-    study = copied(lineage.study, tmp_path / "data")
+def test_damage_is_seen_and_named(embedded, tmp_path):
+    study = copied(embedded, tmp_path / "data")
     (study.tables / "clinvar_variants" / "chrom=21" / "part.parquet").write_bytes(b"PAR1")
     (study.tables / "split_audit" / "manifest.json").write_text("{")
-    (study.head_folder("head_v0") / "model.safetensors").unlink()
     plan = make_plan(study)
     found = states(plan)
     assert reason(plan, "clinvar_variants", "21").startswith("part.parquet lost or not as its checksum says")
     assert (found["clinvar_variants/22"], found["variant_windows/22"]) == ("current", "current")
     assert found["variant_windows/21"] == "follows"
-    plan = make_plan(study, ["split_audit", "head_v0"])
+    plan = make_plan(study, ["split_audit"])
     assert plan.findings[0].state == "blocked"  # the windows that it is made from are damaged
 
 
-def test_vectors_that_are_lost_are_counted_and_computed_again(lineage, tmp_path):
-    study = copied(lineage.study, tmp_path / "data")
+def test_vectors_that_are_lost_are_counted_and_computed_again(embedded, tmp_path):
+    study = copied(embedded, tmp_path / "data")
     shards = sorted((study.root / "embeddings").glob("*.npy"), key=lambda path: path.stat().st_size)
     shards[-1].unlink()
-    plan = make_plan(study)
+    plan = make_plan(study, MADE)
     damaged = [name for name, state in states(plan).items() if state == "damaged"]
     assert damaged
-    assert all(name.split("/")[0] in {*MAKERS, "mutation_ladders", "test_embeddings"} for name in damaged)
     for name in damaged:
         asset, _, chrom = name.partition("/")
-        if asset in MAKERS:
-            assert windows(plan, asset, chrom) == MAKERS[asset](study, chrom, silent).facts["windows_computed"]
+        assert windows(plan, asset, chrom) == MAKERS[asset](study, chrom, silent).facts["windows_computed"]
 
 
+@pytest.mark.system
 def test_the_planned_windows_are_those_that_are_then_computed(tmp_path, tiny_tree):
     study = tiny_study(tmp_path, tiny_tree, {"chromosomes": ["22"], "ladders": {"windows": 3}})
     make_windows(study)
@@ -187,6 +198,7 @@ def test_the_planned_windows_are_those_that_are_then_computed(tmp_path, tiny_tre
     assert make_plan(study, ["embed", "embed_for_evaluation", "mutation_ladders"]).cost.windows == 0
 
 
+@pytest.mark.system
 def test_a_reference_window_of_many_variants_is_planned_as_often_as_it_is_computed(tmp_path, tiny_tree):
     """300 bases hold a window of 128 and one variant of it."""
     encoder = read_profile("demo")["encoder"] | {"shard_rows": 16, "batch_tokens": 300}
@@ -197,6 +209,7 @@ def test_a_reference_window_of_many_variants_is_planned_as_often_as_it_is_comput
     assert work.windows == make_variant_embeddings(study, "22", silent).facts["windows_computed"]
 
 
+@pytest.mark.system
 def test_a_newer_release_is_seen_estimated_and_then_counted(tmp_path, tiny_tree):
     older = tiny_study(tmp_path, tiny_tree, clinvar_cutoff="2025-11-02")
     make_windows(older)
@@ -217,8 +230,8 @@ def test_a_newer_release_is_seen_estimated_and_then_counted(tmp_path, tiny_tree)
     )  # what is embedded is known, what is new a guess
 
 
-def test_a_source_that_is_down_or_forbidden_is_a_note(lineage):
-    plan = make_plan(with_settings(lineage.study, ncbi_url="http://127.0.0.1:9"), ["variant_windows"])
+def test_a_source_that_is_down_or_forbidden_is_a_note(embedded):
+    plan = make_plan(with_settings(embedded, ncbi_url="http://127.0.0.1:9"), ["variant_windows"])
     assert "the source was not asked" in plan.notes[0]
 
 
@@ -273,11 +286,12 @@ def test_an_unknown_name_or_card_is_refused(environment, capsys):
         graph.selected(["embed", "nothing"])
 
 
-def test_planning_loads_no_torch(lineage):
+@pytest.mark.system
+def test_planning_loads_no_torch(embedded):
     environment = os.environ | {
-        "GLM_PROFILE": lineage.study.settings.profile,
-        "GLM_DATA_ROOT": str(lineage.study.root),
-        "GLM_NCBI_URL": str(lineage.study.settings.ncbi_url),
+        "GLM_PROFILE": embedded.settings.profile,
+        "GLM_DATA_ROOT": str(embedded.root),
+        "GLM_NCBI_URL": str(embedded.settings.ncbi_url),
     }
     code = "import sys; from glm_assets.cli import main; main(['plan']); sys.exit('torch' in sys.modules)"
     done = subprocess.run(
@@ -286,7 +300,5 @@ def test_planning_loads_no_torch(lineage):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_plan_of_dagster_assets_is_complete(lineage):
-    assert {dg.AssetKey(name) for name in graph.ASSETS} == set(
-        lineage.defs.resolve_asset_graph().get_all_asset_keys()
-    )
+def test_a_plan_of_dagster_assets_is_complete(defs):
+    assert {dg.AssetKey(name) for name in graph.ASSETS} == set(defs.resolve_asset_graph().get_all_asset_keys())

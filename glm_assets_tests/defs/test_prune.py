@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,35 +19,38 @@ import pytest
 from filelock import FileLock
 
 from glm_assets import cli
+from glm_assets.encoders.keys import pair_keys
 from glm_assets.errors import DataRootError, SettingsError, StorageError
 from glm_assets.lineage.embeddings import make_variant_embeddings, read_embeddings
 from glm_assets.lineage.release_diff import make_release_diff
 from glm_assets.lineage.scored_variants import make_scored_variants
 from glm_assets.lineage.scoring_plan import Choices
-from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
+from glm_assets.lineage.sources import make_clinvar_release
 from glm_assets.lineage.study import Study
-from glm_assets.lineage.variants import make_clinvar_variants, make_variant_windows
 from glm_assets.planning.plan import make_plan
+from glm_assets.pruning.items import age_s, entries_of, size_of
 from glm_assets.pruning.prune import Wishes, find_prunable, prune
 from glm_assets.tracking import NullRegistry
 from glm_assets_tests.data_roots import copied, listing, with_settings
+from glm_assets_tests.defs.conftest import make_windows, silent
 from glm_assets_tests.lineage.studies import tiny_study
 from glm_assets_tests.storage.servers import BUCKET, serve_s3
 from glm_assets_tests.storage.servers import environment as server_environment
+from glm_assets_tests.storage.stores import flip_a_byte
 
 DAY_S = 24 * 3600
 TWO_DAYS_AGO = time.time() - 2 * DAY_S
 NEVER = pl.Series("key", [hashlib.sha256(f"nobody's {number}".encode()).hexdigest() for number in range(8)])
 
 
-def silent(line: str) -> None:
-    """Progress that nobody reads."""
-
-
 def age(*paths: Path) -> None:
     """Make files and folders two days old."""
     for path in paths:
         os.utime(path, (TWO_DAYS_AGO, TWO_DAYS_AGO))
+
+
+def age_all(folder: Path) -> None:
+    age(*folder.rglob("*"), folder)
 
 
 def age_store(study: Study) -> None:
@@ -65,6 +69,7 @@ def add_old_release(study: Study) -> Path:
     shutil.copytree(study.releases_folder / study.release().inputs["date"], folder)
     manifest = folder / "records" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"data_version": "f" * 32}))
+    age_all(folder)
     return folder
 
 
@@ -73,29 +78,19 @@ def kinds(found) -> list[str]:
 
 
 def make_embeddings(study: Study) -> None:
-    study.claim()
-    make_clinvar_release(study, silent)
-    make_reference_genome(study, silent)
-    make_glm_checkpoint(study, silent)
-    make_clinvar_variants(study, "22")
-    make_variant_windows(study, "22")
+    make_windows(study)
     make_variant_embeddings(study, "22", silent)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, tiny_tree) -> Study:
-    """One chromosome embedded on the newest release; tests must not change it."""
-    study = tiny_study(tmp_path_factory.mktemp("made"), tiny_tree, {"chromosomes": ["22"]})
-    make_embeddings(study)
+@pytest.fixture
+def study(embedded, tmp_path) -> Study:
+    """Two chromosomes, embedded two days ago on the newest release."""
+    study = copied(embedded, tmp_path / "data")
     age_store(study)
     return study
 
 
-@pytest.fixture
-def study(made, tmp_path) -> Study:
-    return copied(made, tmp_path / "data")
-
-
+@pytest.mark.system
 def test_a_finished_lineage_names_all_its_vectors(lineage, tmp_path):
     """Those of variants, covariances, likelihoods, ladders, the layer sweep, test sequences, and every probe."""
     study = copied(lineage.study, tmp_path / "data")
@@ -110,7 +105,8 @@ def test_vectors_that_nobody_names_go_and_those_of_others_stay(study):
     own = read_embeddings(study, "22")
     named = pl.read_parquet(study.variant_embeddings("22").folder / "part.parquet")["key"]
     append(study, NEVER[:4])
-    append(study, pl.concat([NEVER[4:], named[:2]]))
+    ref, delta = (np.concatenate([np.ones((4, 16), np.float32), part[:2]]) for part in own)
+    study.store().append(pl.concat([NEVER[4:], named[:2]]), ref, delta)  # two that were computed twice
     assert find_prunable(study, Wishes()).items == []  # a run may be about to name them
     age_store(study)
     before = listing(study.root)
@@ -135,6 +131,7 @@ def test_what_a_killed_embedding_has_published_is_not_lost(study):
     assert find_prunable(study, Wishes()).items == []
 
 
+@pytest.mark.system
 def test_vectors_of_the_variants_that_were_scored_last_are_named(study):
     """Their table has no keys: they follow from its rows and the reference."""
     scoring = with_settings(study, region="22:15001-15004")
@@ -171,25 +168,109 @@ def test_old_releases_go_but_never_the_one_before_or_one_that_is_named(study, ti
     assert {one.state for one in make_plan(study, ["clinvar_release", "embed"]).findings} == {"current"}
 
 
-def test_leftovers_go_but_not_what_a_product_of_today_would_go_on_with(study):
-    table = study.variant_windows("22")
-    wanted = table.folder.with_name(f".{table.folder.name}.{table.input_digest[:16]}.partial")
-    other = table.folder.with_name(f".{table.folder.name}.{'0' * 16}.partial")
-    young = table.folder.with_name(f".{table.folder.name}.{'1' * 16}.partial")
-    for folder in (wanted, other, young):
-        folder.mkdir()
-        (folder / "part.parquet").write_bytes(b"half")
+def working_folder(beside: Path, name: str, digest: str, seconds: float) -> Path:
+    """What a killed run that made `name` left some time ago."""
+    folder = beside / f".{name}.{digest}.partial"
+    folder.mkdir(parents=True)
+    (folder / "part.parquet").write_bytes(b"half")
+    then = time.time() - seconds
+    for path in (folder / "part.parquet", folder):
+        os.utime(path, (then, then))
+    return folder
+
+
+def test_leftovers_go_but_not_what_somebody_may_go_on_with(study):
+    """A head of another recipe, profile, machine or choice is in no list of what today's settings would make."""
+    finished = study.variant_windows("22").folder
+    kept = [
+        working_folder(finished.parent, "chrom=20", "0" * 16, 99 * DAY_S),  # never finished
+        working_folder(study.root / "heads" / "faithful", "head_v0", "0" * 16, 99 * DAY_S),
+        working_folder(finished.parent, finished.name, "1" * 16, 6 * DAY_S),
+    ]
+    other = working_folder(finished.parent, finished.name, "2" * 16, 8 * DAY_S)
     temporary = study.root / ".0123456789ab.warehouse.duckdb"
     orphan = study.root / "embeddings" / "feed.npy"
     for file in (temporary, orphan):
         file.write_bytes(b"half")
-    age(wanted / "part.parquet", wanted, other / "part.parquet", other, temporary, orphan)
+    age(temporary, orphan)
     found = find_prunable(study, Wishes())
     assert sorted(item.place for item in found.items) == sorted(map(str, (other, temporary, orphan)))
+    assert sorted(note.partition(" is left alone")[0] for note in found.notes) == sorted(map(str, kept))
     prune(study, Wishes())
-    assert (wanted.exists(), young.exists(), other.exists()) == (True, True, False)
-    assert not temporary.exists()
-    assert not orphan.exists()
+    assert all(folder.exists() for folder in kept)
+    assert not any(path.exists() for path in (other, temporary, orphan))
+
+
+@pytest.mark.parametrize("name", ["test_embeddings", "mutation_ladders", "scored_variants", "layer_comparison"])
+def test_no_vectors_go_while_a_killed_run_has_not_named_its_own(study, tmp_path, name):
+    """They may be of a table that was never finished, of another machine's arithmetic, or of a VCF that is gone."""
+    append(study, NEVER)
+    age_store(study)
+    work = working_folder(study.tables, name, "0" * 16, 99 * DAY_S)
+    found = find_prunable(study, Wishes(compact=True))
+    assert found.items == []
+    assert f"vectors are left alone: {work} was left by a run" in found.notes[-1]
+    shutil.rmtree(work)
+    assert kinds(find_prunable(study, Wishes())) == ["vectors"]
+    other = copied(study, tmp_path / "other")
+    working_folder(other.tables, name, "0" * 16, 99 * DAY_S)
+    assert find_prunable(study, Wishes(also_roots=(str(other.root),))).items == []
+
+
+def test_no_vectors_go_while_a_chromosome_is_half_embedded(study):
+    append(study, NEVER)
+    age_store(study)
+    working_folder(study.tables / "covariance_embeddings", "chrom=21", "0" * 16, 0)
+    assert find_prunable(study, Wishes()).items == []
+
+
+def test_vectors_of_the_layers_that_the_profile_sweeps_stay(study):
+    windows = pl.read_parquet(study.variant_windows("22").folder / "part.parquet")
+    shallowest = replace(study.sweep_spec, layer=study.profile.sweep.layers[0])
+    assert shallowest != study.sweep_spec
+    append(study, pair_keys(windows, shallowest.fingerprint, study.profile.windows.as_dict()))
+    age_store(study)
+    assert find_prunable(study, Wishes()).items == []
+
+
+def test_what_goes_while_a_list_is_made_is_not_on_it(study, monkeypatch):
+    """A list takes no locks: a run beside it publishes and removes."""
+    working_folder(study.root / "heads", "head_v0", "0" * 16, 99 * DAY_S)
+    walk = os.walk
+
+    def walk_late(top):
+        for folder, folders, files in walk(top):
+            yield folder, [*folders, "gone"], [*files, "gone.parquet"]
+
+    monkeypatch.setattr("glm_assets.pruning.items.os.walk", walk_late)
+    assert "left alone, 4 bytes" in find_prunable(study, Wishes()).notes[0]
+    assert (size_of(study.root / "nothing"), entries_of(study.root / "nothing")) == (0, [])
+    assert age_s(study.root / "nothing") < 1
+
+
+def test_a_damaged_shard_is_no_obstacle_to_compacting(study):
+    named = pl.read_parquet(study.variant_embeddings("22").folder / "part.parquet")["key"]
+    append(study, pl.concat([NEVER, named[:2]]))
+    age_store(study)
+    (damaged,) = [shard.name for shard, _ in study.store().look() if shard.keys.len() == len(NEVER) + 2]
+    flip_a_byte(study.root / "embeddings" / f"{damaged}.npy")
+    assert kinds(prune(study, Wishes(compact=True))) == ["rows"]
+    assert (study.root / "embeddings" / f"{damaged}.npy.damaged").exists()
+    assert not study.store().missing(named).any()  # others have these
+
+
+def test_a_release_that_may_be_coming_is_left_alone(study):
+    oldest = add_old_release(study)
+    make_clinvar_release(with_settings(study, clinvar_cutoff="2025-11-02"), silent)
+    (oldest / "records" / "manifest.json").unlink()
+    os.utime(oldest / "records")
+    assert find_prunable(study, Wishes()).items == []  # somebody may be parsing it
+    age_all(oldest)
+    assert kinds(find_prunable(study, Wishes())) == ["release"]
+    part = oldest / "clinvar.vcf.gz.part"
+    part.write_bytes(b"half")
+    age_all(oldest)
+    assert find_prunable(study, Wishes()).items == []  # its download may go on
 
 
 def test_a_store_that_others_may_use_wants_every_root_named(study, tmp_path):

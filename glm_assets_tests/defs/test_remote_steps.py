@@ -13,6 +13,7 @@ from glm_assets.defs import remote_steps
 from glm_assets.defs.ownership import OWNER_TAG
 from glm_assets.defs.remote_steps import end_with_run
 from glm_assets_tests.checkouts import wait_until
+from glm_assets_tests.defs.databases import ABSENT
 
 HOST = socket.gethostname()
 DEAD = f"{HOST}:{2**22 + 7}:1.00"  # beyond the largest process id
@@ -91,9 +92,12 @@ def test_it_ends_when_the_run_was_deleted(step):
     assert step(run(ELSEWHERE), run(ELSEWHERE), None)
 
 
-def test_a_busy_database_does_not_end_it_nor_the_watch(step):
-    busy = OperationalError("select", {}, Exception("database is locked"))
-    assert step(run(ELSEWHERE), busy, busy, run(ELSEWHERE, finished=True))
+BUSY = OperationalError("select", {}, Exception("database is locked"))
+
+
+@pytest.mark.parametrize("error", [BUSY, ABSENT], ids=["busy", "absent"])
+def test_a_database_that_is_away_does_not_end_it_nor_the_watch(step, error):
+    assert step(run(ELSEWHERE), error, error, run(ELSEWHERE, finished=True))
 
 
 def test_the_runs_own_process_is_left_alone(step):

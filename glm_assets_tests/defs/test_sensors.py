@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+import uuid
 from pathlib import Path
 
 import dagster as dg
@@ -184,8 +185,7 @@ def test_submission_waits_for_the_last_head_and_is_requested_once(sourced, daemo
     assert daemon.tick(sourced, "submit_sensor").run_requests == []
 
 
-@pytest.mark.parametrize("sensor", ["train_sensor", "submit_sensor"])
-def test_a_profile_can_leave_heads_and_submission_to_the_user(sourced, daemon, sensor):
+def test_a_profile_can_leave_heads_and_submission_to_the_user(sourced, daemon):
     finish_chromosome(sourced, "21")
     finish_chromosome(sourced, "22")
     finish(sourced.mutation_ladders())
@@ -193,10 +193,11 @@ def test_a_profile_can_leave_heads_and_submission_to_the_user(sourced, daemon, s
         finish(sourced.head(head))
     folder, source = sourced.root.parent, sourced.profile.ncbi_url
     study = tiny_study(folder, source, profile={"refresh": {"train": False, "submit": False}})
-    result = daemon.tick(study, sensor)
-    assert result.run_requests == []
-    assert result.skip_message == "Profile tiny leaves this to you."
-    assert len(daemon.tick(sourced, sensor).run_requests) == 1
+    for job in ("train", "submit"):
+        result = daemon.tick(study, f"{job}_sensor")
+        assert result.run_requests == []
+        assert result.skip_message == f"profile tiny leaves {job} to you"
+        assert len(daemon.tick(sourced, f"{job}_sensor").run_requests) == 1
 
 
 def test_windows_of_another_build_are_a_skip_too(sourced, daemon):
@@ -204,6 +205,24 @@ def test_windows_of_another_build_are_a_skip_too(sourced, daemon):
     result = daemon.tick(sourced, "train_sensor")
     assert result.run_requests == []
     assert "REF disagrees" in result.skip_message
+
+
+@pytest.mark.parametrize("sensor", ["embed_sensor", "train_sensor", "submit_sensor"])
+def test_a_store_that_cannot_be_asked_is_a_skip_with_its_reason_and_nothing_is_forgotten(
+    tmp_path, daemon, monkeypatch, sensor
+):
+    root = f"memory://sensors/{uuid.uuid4().hex}"
+    study = tiny_study(tmp_path, tmp_path / "source", data_root=root, local_dir=tmp_path / "local")
+
+    def fail(*_args, **_options):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(study.remote.files, "find", fail)
+    daemon.cursors[sensor] = "kept"
+    result = daemon.tick(study, sensor)
+    assert result.run_requests == []
+    assert f"{root} cannot be listed (no route)" in result.skip_message
+    assert result.cursor == "kept"
 
 
 def refresh(daemon: Daemon, study: Study) -> dict[str, list[str]]:
@@ -252,6 +271,7 @@ def no_figures(monkeypatch):
         monkeypatch.setattr(f"glm_assets.lineage.{stage}.save_figure", lambda figure, path: None)
 
 
+@pytest.mark.system
 def test_a_refresh_makes_each_head_once_and_embeds_only_what_is_new(no_figures, tmp_path, tiny_tree, daemon):
     older = tiny_study(tmp_path, tiny_tree, clinvar_cutoff="2025-11-02")
     assert refresh(daemon, older) == once_each(older.release().data_version)
@@ -285,6 +305,7 @@ def test_a_refresh_makes_each_head_once_and_embeds_only_what_is_new(no_figures, 
         assert second["windows_computed"] < first["windows_computed"]
 
 
+@pytest.mark.system
 def test_a_chromosome_that_is_expected_later_is_requested_for_the_same_release(daemon, tmp_path, tiny_tree):
     narrow = tiny_study(tmp_path, tiny_tree, chromosomes="21")
     for make in (make_clinvar_release, make_reference_genome, make_glm_checkpoint):

@@ -166,6 +166,18 @@ def test_mlflow_that_does_not_answer(tmp_path, tiny_tree):
     assert (secret.status, "secret" in secret.found) == ("missing", False)
 
 
+def test_mlflow_on_one_machine_with_a_data_root_that_all_share_is_a_warning(tmp_path, tiny_tree):
+    def found(**settings) -> Finding:
+        shared = {"data_root": "memory://bucket/study", "local_dir": tmp_path / "local"}
+        return places.check_mlflow(tiny_study(tmp_path, tiny_tree, **(shared | settings)))
+
+    unset = found()
+    assert (unset.status, "MLFLOW_TRACKING_URI" in unset.fix) == ("warning", True)
+    assert "this machine's alone" in unset.found
+    assert found(mlflow_tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}").status == "ok"  # somebody wanted it so
+    assert found(data_root=str(tmp_path / "data")).status == "ok"
+
+
 def test_a_check_that_fails_or_hangs_is_a_finding_and_costs_no_more_time():
     def fail() -> Finding:
         raise ValueError("odd")

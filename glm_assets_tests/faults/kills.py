@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from glm_assets.tracking import NullTracker
 
 TRACKER, REGISTRY, RUN = NullTracker(), NullTracker.registry, {"dagster_run_id": "test"}
 CHOICES = Choices("head_v3", "linear_probe", False)
+TEMPORARY = re.compile(r"\.partial$|\.part$|\.part\.json$|\.new$|^\.[0-9a-f]{12}\.|^\.building")
 
 
 def silent(line: str) -> None:
@@ -140,6 +142,25 @@ def die_in(stage: str, settings: Settings, moment: str, count: int) -> None:
         return original(*arguments, **options)
 
     setattr(owner, name, deadly)
+    STAGES[stage].make(Study(settings))
+
+
+def leftovers(study: Study) -> list[Path]:
+    """What writers that were killed have left in a data root."""
+    return [path for path in study.root.rglob("*") if TEMPORARY.search(path.name)]
+
+
+def begin(stage: str, settings: Settings) -> multiprocessing.process.BaseProcess:
+    """A process of its own that makes a stage."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload([__name__, "torch", "glm_assets.heads.networks"])
+    process = server.Process(target=make, args=(stage, settings), daemon=True)
+    process.start()
+    return process
+
+
+def make(stage: str, settings: Settings) -> None:
+    """Make a stage of the study that the settings describe."""
     STAGES[stage].make(Study(settings))
 
 

@@ -7,10 +7,15 @@ import os
 
 import dagster as dg
 import pytest
+from dagster._config import process_config
+from dagster._core.definitions.job_base import InMemoryJob
 
 from glm_assets.defs.assets import submission
+from glm_assets.defs.executor import OwnedRunExecutor
+from glm_assets.defs.executors import chosen_executor
 from glm_assets.defs.failures import in_brief
 from glm_assets.lineage import sources
+from glm_assets.settings import Settings
 from glm_assets_tests.checkouts import make_checkout
 from glm_assets_tests.defs.conftest import open_lineage
 from glm_assets_tests.lineage.studies import tiny_environment
@@ -106,3 +111,37 @@ def test_the_last_words_of_a_failed_command_are_what_to_do(tmp_path, tiny_tree):
     assert "Fix: " in last
     assert "Traceback" not in last
     assert "File " not in last
+
+
+def test_steps_on_other_machines_are_told_of_in_the_same_words(own):
+    """Their events come to the run through the event log."""
+    event = failing_event(own, "head_v0")
+    arrived = dg.deserialize_value(dg.serialize_value(event), dg.DagsterEvent)
+    assert in_brief(arrived).step_failure_data.error == in_brief(event).step_failure_data.error
+    assert in_brief(arrived).step_failure_data.error.to_string().startswith("MissingUpstreamError: ")
+
+
+@pytest.mark.parametrize(
+    ("executor", "package"), [("processes", "dagster"), ("ray", "ray"), ("k8s", "dagster_k8s")]
+)
+def test_every_executor_lets_the_run_say_it_in_brief(instance, monkeypatch, executor, package):
+    pytest.importorskip(package)
+    if executor == "k8s":
+        monkeypatch.setattr("kubernetes.config.load_incluster_config", lambda: None)  # there is no cluster here
+    chosen = chosen_executor(Settings(executor=executor, device="cpu"))
+    assert isinstance(made_by(chosen, instance), OwnedRunExecutor)
+
+
+def made_by(executor: dg.ExecutorDefinition, instance: dg.DagsterInstance) -> dg.Executor:
+    """What an executor definition makes for a job with its defaults."""
+
+    @dg.job(executor_def=executor)
+    def nothing():
+        """No step."""
+
+    config = {"job_image": "image"} if executor.name == "k8s_steps" else {}
+    processed = process_config(executor.config_schema.config_type, config)
+    context = dg.InitExecutorContext(
+        job=InMemoryJob(nothing), executor_def=executor, executor_config=processed.value, instance=instance
+    )
+    return executor.executor_creation_fn(context)

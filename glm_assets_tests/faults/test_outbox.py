@@ -61,6 +61,7 @@ def assert_whole(uri: str, name: str, *, registered: bool = True, status: str = 
     return run
 
 
+@pytest.mark.system
 def test_without_a_server_a_training_goes_on_and_all_it_recorded_is_sent_later(away, database, tmp_path):
     begin = time.monotonic()
     with away.run("head_a", tags={"dagster/run_id": "abc"}, resume_file=tmp_path / "work" / "run.json") as run:
@@ -83,6 +84,7 @@ def test_without_a_server_a_training_goes_on_and_all_it_recorded_is_sent_later(a
     assert outbox.send(MlflowTracker(database)) == []
 
 
+@pytest.mark.system
 def test_the_next_tracked_run_sends_what_waits(away, database, tmp_path):
     for name in ("head_b", "head_c"):
         with away.run(name, tags={}, resume_file=tmp_path / name / "run.json") as run:
@@ -100,6 +102,7 @@ def test_the_next_tracked_run_sends_what_waits(away, database, tmp_path):
     assert Outbox(tmp_path / OUTBOX).waiting() == []
 
 
+@pytest.mark.system
 def test_a_failed_training_is_sent_as_failed(away, database, tmp_path):
     def fail() -> None:
         with away.run("head_e", tags={}, resume_file=tmp_path / "run.json") as run:
@@ -143,6 +146,7 @@ def test_a_training_whose_first_part_was_sent_goes_on_in_that_run(away, database
     assert assert_whole(database, "head_g").info.run_id == begun.info.run_id
 
 
+@pytest.mark.system
 def test_a_call_that_fails_on_the_way_is_queued_with_all_that_follow(database, tmp_path, monkeypatch):
     flush = MlflowRun.flush
 

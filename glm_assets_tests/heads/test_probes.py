@@ -181,3 +181,14 @@ def test_files_that_are_no_probe_are_refused(tmp_path):
     save_file({"mean": np.zeros(3), "scale": np.ones(3)}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match="is no probe"):
         load_probe(tmp_path)
+
+
+def test_equal_probes_have_equal_bytes(tmp_path):
+    """The version of a probe is the checksum of its files; a format that orders its entries by chance would show."""
+    probe = fit_probe(noisy_data()).probe
+    written = set()
+    for number in range(12):
+        (tmp_path / str(number)).mkdir()
+        save_probe(probe, tmp_path / str(number))
+        written.add((tmp_path / str(number) / "model.safetensors").read_bytes())
+    assert len(written) == 1

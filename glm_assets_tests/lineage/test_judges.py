@@ -114,7 +114,8 @@ def test_a_tracked_probe_records_its_figures_and_its_model(study, tmp_path):
     from glm_assets.tracking.mlflow import MlflowTracker
 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    (study.head_folder("linear_probe") / "manifest.json").unlink(missing_ok=True)
+    untracked = probe(study)
+    (study.head_folder("linear_probe") / "manifest.json").unlink()
     manifest = make_probe(study, "linear_probe", MlflowTracker(uri), silent, dagster_run_id="run-1")
     client = mlflow.MlflowClient(uri)
     run = client.get_run(manifest.facts["mlflow_run_id"])
@@ -122,6 +123,7 @@ def test_a_tracked_probe_records_its_figures_and_its_model(study, tmp_path):
     assert run.data.params["C"] == str(manifest.facts["C"])
     assert run.data.tags["dagster/run_id"] == "run-1"
     assert manifest.facts["registered_version"] == "1"
+    assert manifest.data_version == untracked.data_version  # the tracked run is no part of the probe
 
 
 def test_scorers_are_those_that_are_up_to_date_and_the_others_have_a_reason(study):

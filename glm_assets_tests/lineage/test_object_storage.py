@@ -10,12 +10,15 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from glm_assets.encoders.engines.job import EmbedJob
 from glm_assets.errors import DataRootError, MissingUpstreamError, SettingsError, StorageError
+from glm_assets.lineage.engines import embed_job, study_engine
 from glm_assets.lineage.scorers import study_scorers
 from glm_assets.lineage.sources import make_clinvar_release, make_glm_checkpoint, make_reference_genome
 from glm_assets.lineage.study import Study
 from glm_assets.lineage.submission import make_test_sequences
 from glm_assets.lineage.variants import make_clinvar_variants, make_split_audit, make_variant_windows
+from glm_assets.planning.staleness import standing
 from glm_assets.settings import Settings
 from glm_assets.storage.remote_root import RemoteRoot
 from glm_assets.storage.tables import read_part
@@ -113,6 +116,56 @@ def test_weights_are_fetched_where_they_are_used_and_are_those_that_were_recorde
     assert path.read_bytes() == machine("c").weights().read_bytes()
     path.write_bytes(b"other weights")
     assert study.weights().read_bytes() == machine("c").weights().read_bytes()
+
+
+def test_whoever_loads_an_encoder_has_its_weights_from_the_store(made, machine, monkeypatch):
+    """The step on one machine describes the job, a worker on another knows nothing but that description."""
+    step = machine("step")
+    described = embed_job(step, step.encoder_spec)
+    assert not Path(described.weights).exists()  # a machine without a GPU need not have them
+    shutil.rmtree(step.root, ignore_errors=True)
+    job = EmbedJob.from_dict(json.loads(json.dumps(described.as_dict())))
+    assert job == described
+    loaded = job.load()
+    assert Path(job.weights).read_bytes() == machine("c").weights().read_bytes()
+    assert loaded.spec == step.encoder_spec
+    for engine in ("ray", "workers", "local"):
+        chosen = machine("step", engine=engine)
+        assert study_engine(chosen, chosen.encoder_spec, chosen.store())
+
+
+def test_workers_that_a_command_starts_elsewhere_are_refused_where_they_could_not_see_the_queue(made, machine):
+    study = machine("step", engine="workers", worker_command="srun python -m glm_assets.encoders.worker {job}")
+    with pytest.raises(SettingsError, match=r"memory://.*GLM_DATA_ROOT to such a folder.*GLM_ENGINE=ray"):
+        study_engine(study, study.encoder_spec, study.store())
+
+
+def test_a_plan_judges_what_is_on_the_store_and_not_the_copies_here(made, machine, url):
+    files, root = fsspec.core.url_to_fs(url)
+    folder = f"{root}/tables/clinvar_variants/chrom=22"
+    content = {name: files.cat_file(name) for name in files.find(folder)}
+    try:
+        study = machine("planner")
+        study.clinvar_variants("22").files()
+        files.pipe_file(f"{folder}/part.parquet", b"short")
+        study.remote.forget()
+        assert standing(study, "clinvar_variants", "22") == (
+            "damaged",
+            "part.parquet lost or not as its checksum says",
+        )
+        files.rm(f"{folder}/manifest.json")
+        study.remote.forget()
+        assert standing(study, "clinvar_variants", "22")[0] == "damaged"
+        for name in files.find(folder):
+            files.rm(name)
+        study.remote.forget()
+        assert standing(study, "clinvar_variants", "22") == ("absent", "never made")
+        study.clinvar_variants("21").files()
+        fresh = machine("fresh")
+        assert standing(fresh, "clinvar_variants", "21") == ("current", "")
+    finally:
+        for name, data in content.items():
+            files.pipe_file(name, data)
 
 
 def test_what_one_machine_fetched_no_other_downloads(made, machine, monkeypatch):
@@ -237,6 +290,7 @@ def test_a_store_that_cannot_be_asked_is_an_error_and_not_an_absent_product(made
     [
         ("s3://key:secret@bucket/glm", "credentials in the environment"),
         ("s3://bucket/glm?token=secret", "credentials in the environment"),
+        ("s3://bucket/glm#part", "a query or a fragment"),
         ("ftp://host/glm", "no object store"),
         ("simplecache::s3://bucket/glm", "no object store"),
         ("file:///data", "without file://"),

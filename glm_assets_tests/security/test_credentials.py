@@ -92,7 +92,9 @@ def test_a_refused_value_of_a_profile_is_not_repeated(tmp_path, key):
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("address", [f"s3://user:{SECRET}@bucket/x", f"s3://bucket/x?token={SECRET}"])
+@pytest.mark.parametrize(
+    "address", [f"s3://user:{SECRET}@bucket/x", f"s3://bucket/x?token={SECRET}", f"s3://bucket/x#{SECRET}"]
+)
 def test_a_store_takes_credentials_from_the_environment_only(address):
     """What fsspec and its file systems say of an address is not ours to mask, so they never see one with a secret."""
     with pytest.raises(GlmError, match="AWS_SECRET_ACCESS_KEY") as caught:
@@ -100,6 +102,7 @@ def test_a_store_takes_credentials_from_the_environment_only(address):
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.system
 def test_a_ray_address(monkeypatch):
     pytest.importorskip("ray")
     from glm_assets.encoders.engines import ray_actors

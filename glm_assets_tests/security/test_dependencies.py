@@ -108,6 +108,7 @@ def test_what_the_audit_tells(audit, report, status, told):
     assert told in "".join(said)
 
 
+@pytest.mark.system
 def test_a_service_that_cannot_be_reached_is_no_failure(audit, monkeypatch, capsys, tmp_path):
     """pip-audit itself ends with a traceback then."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
@@ -117,6 +118,23 @@ def test_a_service_that_cannot_be_reached_is_no_failure(audit, monkeypatch, caps
     (tmp_path / "one.txt").write_text("flask==3.1.0\n")
     assert audit.main(str(tmp_path / "one.txt")) == 0
     assert "NOT AUDITED: no advisory service answers" in capsys.readouterr().out
+
+
+@pytest.mark.system
+def test_constraints_that_cannot_be_read_are_a_failure(audit, tmp_path):
+    (tmp_path / "bad.txt").write_text("flask = = 3.1.0\n")
+    with pytest.raises(SystemExit, match=r"nothing was audited:\n(.*\n)*.*bad\.txt"):
+        audit.main(str(tmp_path / "bad.txt"))
+
+
+def test_an_audit_that_is_not_installed_or_crashes_is_a_failure(audit, monkeypatch, tmp_path):
+    (tmp_path / "one.txt").write_text("flask==3.1.0\n")
+    monkeypatch.setattr(audit, "_COMMAND", ("-m", "pip_audit_of_nobody"))
+    with pytest.raises(SystemExit, match="No module named pip_audit_of_nobody"):
+        audit.main(str(tmp_path / "one.txt"))
+    monkeypatch.setattr(audit, "_COMMAND", ("-c", "print('{}')"))
+    with pytest.raises(SystemExit, match="nothing was audited"):
+        audit.main(str(tmp_path / "one.txt"))
 
 
 def test_the_checks_include_the_audit():

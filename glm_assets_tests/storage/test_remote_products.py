@@ -7,13 +7,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from pathlib import Path
 
 import fsspec
 import pytest
+from filelock import FileLock, Timeout
 
 from glm_assets.errors import IntegrityError, MissingUpstreamError, StorageError
+from glm_assets.storage import products
 from glm_assets.storage.data_root import claim_data_root
 from glm_assets.storage.products import MANIFEST, Manifest, Product
 from glm_assets.storage.remote_products import RemoteFolder
@@ -104,27 +107,140 @@ def test_another_version_replaces_files_here_and_there_and_an_old_copy_is_never_
     assert store.product("b").current() is None
 
 
-def test_an_upload_that_stops_between_files_changes_nothing_and_is_taken_up_without_building(store, monkeypatch):
-    first = store.product("a").make(build_with(one="11", two="22"))
+def stop_at(monkeypatch, end: str) -> None:
+    """Cut an upload off before the object whose name ends so."""
     put = RemoteRoot.put
 
-    def stop_at_second(self, path, name):
-        if name.endswith("/two"):
+    def stop(self, path, name):
+        if name.endswith(end):
             raise StorageError("cut off")
         put(self, path, name)
 
+    monkeypatch.setattr(RemoteRoot, "put", stop)
+
+
+@pytest.mark.parametrize("other", ["3333", "33"])  # of another size and of the same, which no listing tells
+def test_an_upload_that_stops_between_files_leaves_no_product_and_is_taken_up_without_building(
+    store, monkeypatch, other
+):
+    store.product("a").make(build_with(one="11", two="22", extra="11"))
     with monkeypatch.context() as patch:
-        patch.setattr(RemoteRoot, "put", stop_at_second)
+        stop_at(patch, "/two")
         with pytest.raises(StorageError):
-            store.product("a", "2").make(build_with(one="1111", two="2222"))
-    assert json.loads(store.files.cat_file(store.path(MANIFEST)))["input_digest"] == first.input_digest
-    assert store.product("b").current() is None  # one of its files has another size now
-    assert store.product("b", "2").current() is None
+            store.product("a", "2").make(build_with(one=other, two=other))
+    for version in ("1", "2"):
+        assert store.product("b", version).current() is None
+        with pytest.raises(MissingUpstreamError):
+            store.product("b", version).files()
     second = store.product("a", "2").make(refuse_to_build)
     assert not second.reused
     assert store.product("b", "2").current() == second
-    assert (store.product("b", "2").files() / "two").read_text() == "2222"
+    assert (store.product("b", "2").files() / "two").read_text() == other
+    assert store.names() == {"one", "two", MANIFEST}
     assert list((store.machines / "a" / FOLDER).parent.glob(".*.partial")) == []
+
+
+def test_to_be_refused_the_removal_of_the_former_manifest_is_an_error_and_changes_nothing(store, monkeypatch):
+    first = store.product("a").make(build_with(data="old"))
+    there = store.product("a", "2")
+    files = type(there.remote.root.files)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "rm_file", lambda self, path: (_ for _ in ()).throw(PermissionError("Access Denied")))
+        with pytest.raises(StorageError, match=r"Access Denied.*list, read, write and delete"):
+            there.make(build_with(data="new"))
+    assert store.product("b").current() == first
+    assert (store.product("b").files() / "data").read_text() == "old"
+
+
+def test_whoever_reads_while_a_product_is_replaced_gets_one_version_or_none_and_harms_neither(store, monkeypatch):
+    store.product("a").make(build_with(one="11", two="22"))
+    early = store.product("early")
+    assert early.current()
+    put, seen = RemoteRoot.put, []
+
+    def read_meanwhile(self, path, name):
+        put(self, path, name)
+        for reader in (early, store.product(f"late{len(seen)}")):
+            try:
+                folder = reader.files()
+                seen.append((folder / "one").read_text() + (folder / "two").read_text())
+            except MissingUpstreamError as error:
+                seen.append("replaced" if "being replaced" in str(error) else "none")
+                reader.remote.root.forget()  # as two seconds later
+
+    monkeypatch.setattr(RemoteRoot, "put", read_meanwhile)
+    made = store.product("a", "2").make(build_with(one="33", two="44"))
+    assert seen == ["replaced", "none", "none", "none", "3344", "3344"]
+    assert store.product("c", "2").current() == made
+
+
+def test_a_reader_that_finds_damage_does_not_hit_what_another_machine_publishes_meanwhile(store, monkeypatch):
+    store.product("a").make(build_with(data="rows"))
+    store.files.pipe_file(store.path("data"), b"ROWS")
+    create = RemoteRoot.create
+
+    def come_first(self, name, content):
+        store.product("a", "2").make(build_with(data="news"))
+        create(self, name, content)
+
+    monkeypatch.setattr(RemoteRoot, "create", come_first)
+    with pytest.raises(IntegrityError, match="counts as absent"):
+        store.product("b").files()
+    assert store.product("c", "2").current()
+    assert (store.product("c", "2").files() / "data").read_text() == "news"
+
+
+def test_a_reader_who_may_not_write_still_refuses_damage_and_says_who_can_mend_it(store, monkeypatch):
+    store.product("a").make(build_with(data="rows"))
+    store.files.pipe_file(store.path("data"), b"ROWS")
+    there = store.product("b")
+
+    def refuse(self, *_args, **_options):
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(type(there.remote.root.files), "pipe_file", refuse)
+    with pytest.raises(IntegrityError, match=rf"Access Denied.*may write there remove {store.url}.*{MANIFEST}"):
+        there.files()
+
+
+def test_of_two_processes_of_a_machine_the_later_version_stays(store, monkeypatch):
+    store.product("a").make(build_with(old="old"))
+    tidy, threads = RemoteFolder._tidy, []
+
+    def replace_it() -> None:
+        store.product("a", "2").make(build_with(new="new"))
+        store.product("b", "2").files()
+
+    def come_between(self, manifest):
+        monkeypatch.setattr(RemoteFolder, "_tidy", tidy)
+        threads.append(threading.Thread(target=replace_it))
+        threads[0].start()
+        threads[0].join(1.0)
+        tidy(self, manifest)
+
+    monkeypatch.setattr(RemoteFolder, "_tidy", come_between)
+    store.product("b").files()
+    threads[0].join(30)
+    folder = store.machines / "b" / FOLDER
+    assert {path.name for path in folder.iterdir()} == {"new", MANIFEST}
+    assert Manifest.read(folder) == store.product("c", "2").current()
+
+
+def test_what_a_machine_makes_is_put_in_place_while_nobody_there_fetches(store, monkeypatch):
+    link, free = products.link_or_copy, []
+
+    def try_to_fetch(source, dest):
+        lock = FileLock(dest.parent.with_name(f".{dest.parent.name}.fetch.lock"))
+        try:
+            with lock.acquire(timeout=0):
+                free.append(dest)
+        except Timeout:
+            link(source, dest)
+
+    monkeypatch.setattr(products, "link_or_copy", try_to_fetch)
+    store.product("a").make(build_with(data="rows"))
+    assert free == []
+    assert (store.machines / "a" / FOLDER / "data").read_text() == "rows"
 
 
 @pytest.mark.parametrize("change", ["size", "bytes", "gone"])
@@ -156,17 +272,37 @@ def test_a_copy_that_is_damaged_here_is_fetched_again(store):
     assert store.product("a").current()
 
 
-def test_a_product_that_is_replaced_while_it_is_fetched_is_fetched_as_it_is_then(store, monkeypatch):
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_product_that_is_replaced_while_it_is_fetched_is_fetched_as_it_is_then(store, monkeypatch, when):
     store.product("a").make(build_with(data="old"))
     get = RemoteRoot.get
 
-    def replace_first(self, name, dest):
+    def replace_it(self, name, dest):
         monkeypatch.setattr(RemoteRoot, "get", get)
+        found = get(self, name, dest) if when == "after" else None
         store.product("a", "2").make(build_with(data="new"))
-        return get(self, name, dest)
+        return found or get(self, name, dest)
 
-    monkeypatch.setattr(RemoteRoot, "get", replace_first)
+    monkeypatch.setattr(RemoteRoot, "get", replace_it)
     assert (store.product("b").files() / "data").read_text() == "new"
+
+
+def test_files_of_one_machine_under_the_manifest_of_another_are_found_out_and_made_again(store, monkeypatch):
+    """Both make what is never twice the same; each uploads while the other does."""
+    put = RemoteRoot.put
+
+    def both(self, path, name):
+        if name.endswith(MANIFEST):
+            monkeypatch.setattr(RemoteRoot, "put", put)
+            store.product("b").make(build_with(data="22"))
+        put(self, path, name)
+
+    monkeypatch.setattr(RemoteRoot, "put", both)
+    store.product("a").make(build_with(data="11"))
+    with pytest.raises(IntegrityError):
+        store.product("c").files()
+    assert not store.product("b").make(build_with(data="33")).reused
+    assert (store.product("c").files() / "data").read_text() == "33"
 
 
 def test_nothing_there_is_an_error_that_says_so_and_a_strange_manifest_counts_as_nothing(store):
@@ -219,7 +355,7 @@ print("published", flush=True)
 
 
 @pytest.mark.system
-def test_a_machine_killed_while_it_uploads_leaves_the_former_product_or_none_and_goes_on_without_building(
+def test_a_machine_killed_while_it_uploads_leaves_no_product_and_goes_on_without_building(
     tmp_path,
 ):
     with serve_s3(tmp_path / "server") as address:
@@ -236,14 +372,13 @@ def test_a_machine_killed_while_it_uploads_leaves_the_former_product_or_none_and
             )
 
         assert start("1", "old").communicate(timeout=120)[0] == "published\n"
-        former = (objects / MANIFEST).read_bytes()
         victim = start("2", "newer")
         wait_until(
             lambda: (objects / "file05").stat().st_size == 250_000, "the sixth file is replaced", pause=0.001
         )
         victim.kill()
         assert victim.communicate(timeout=60)[0] == ""
-        assert (objects / MANIFEST).read_bytes() == former
+        assert not (objects / MANIFEST).exists()
         assert len({path.stat().st_size for path in objects.glob("file*")}) == 2  # it was in the midst of it
         assert start("2", "newer").communicate(timeout=120)[0] == "published\n"
         assert built.read_text() == "12"

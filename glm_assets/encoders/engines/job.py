@@ -13,11 +13,38 @@ from glm_assets.encoders.probe import check_probe
 from glm_assets.encoders.registry import make_encoder
 from glm_assets.encoders.shards import ShardReport, embed_shard
 from glm_assets.storage.embeddings import EmbeddingStore
+from glm_assets.storage.remote_products import RemoteFolder
+from glm_assets.storage.remote_root import RemoteRoot
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """Weights that are a product of a data root on an object store.
+
+    Attributes:
+        url: Of the data root.
+        here: Its working copy on every machine that takes part; made where there is none.
+        folder: Of the product in the working copy.
+    """
+
+    url: str
+    here: str
+    folder: str
+
+    def fetch(self) -> None:
+        """Bring them to this machine, unless they are here.
+
+        Raises:
+            GlmError: As of `RemoteFolder.fetch`.
+        """
+        RemoteFolder(RemoteRoot(self.url, Path(self.here)), Path(self.folder)).fetch()
 
 
 @dataclass(frozen=True)
 class EmbedJob:
-    """An encoder and a store, described. Every machine that takes part must reach the paths under these names.
+    """An encoder and a store, described.
+
+    Every machine that takes part must reach the paths under these names, or be able to fetch what is at a URL.
 
     Attributes:
         spec: What the vectors are.
@@ -28,6 +55,7 @@ class EmbedJob:
         store: Folder or URL of the vectors.
         store_dtype: Type of the pairs.
         store_cache: Folder for copies of a store at a URL.
+        stored_weights: Where the weights are fetched from; None where every machine has them already.
     """
 
     spec: EncoderSpec
@@ -38,13 +66,17 @@ class EmbedJob:
     store: str
     store_dtype: str
     store_cache: str | None = None
+    stored_weights: StoredWeights | None = None
 
     def load(self) -> Encoder:
-        """Load the encoder.
+        """Load the encoder; its weights are fetched first where they lie on an object store.
 
         Raises:
             EncoderError: The weights do not fit, or the layer or device does not exist.
+            GlmError: They cannot be fetched.
         """
+        if self.stored_weights:
+            self.stored_weights.fetch()
         return make_encoder(
             self.spec,
             weights=Path(self.weights),
@@ -76,7 +108,8 @@ class EmbedJob:
     def from_dict(cls, values: dict[str, Any]) -> EmbedJob:
         """The job that `as_dict` gave."""
         spec = EncoderSpec(**values["spec"] | {"needs": tuple(values["spec"]["needs"])})
-        fields: dict[str, Any] = values | {"spec": spec}
+        stored = StoredWeights(**values["stored_weights"]) if values.get("stored_weights") else None
+        fields: dict[str, Any] = values | {"spec": spec, "stored_weights": stored}
         return cls(**fields)
 
 
