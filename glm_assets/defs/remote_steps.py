@@ -37,13 +37,13 @@ def end_with_run() -> None:
 
 
 def _owner(context: dg.AssetExecutionContext) -> str | None:
-    run = context.instance.get_run_by_id(context.run_id)
+    run = context.instance.get_run_by_id(context.run.run_id)
     return run.tags.get(OWNER_TAG) if run else None
 
 
 def _is_over(context: dg.AssetExecutionContext) -> bool:
     try:
-        run = context.instance.get_run_by_id(context.run_id)
+        run = context.instance.get_run_by_id(context.run.run_id)
     # Whatever a database's driver raises: without the watch the step would outlive its run and hold its GPU.
     except Exception as error:  # noqa: BLE001
         _LOG.warning("looking whether the run goes on failed, trying again: %s", error)

@@ -174,16 +174,6 @@ class SourceCatalogue(Catalogue):
             )
         return found
 
-    def weights(self) -> Path:
-        """The weights' file on this machine; from an object store they are fetched first.
-
-        Raises:
-            MissingUpstreamError: As of `checkpoint`.
-        """
-        path = Path(self.checkpoint().facts["path"])
-        self.files(self.checkpoint_folder)
-        return path
-
     def described_weights(self, checkpoint: Manifest) -> Path:
         """Where the weights lie, or will lie, on this machine.
 

@@ -49,7 +49,7 @@ def step(monkeypatch):
     """Calls `end_with_run` in a step of an instance; True when it ended the process, None when it did not watch."""
 
     def call(*states: object) -> bool | None:
-        context = SimpleNamespace(instance=Instance(*states), run_id="run")
+        context = SimpleNamespace(instance=Instance(*states), run=SimpleNamespace(run_id="run"))
         monkeypatch.setattr(remote_steps.dg.AssetExecutionContext, "get", lambda: context)
         watched: list[bool] = []
 

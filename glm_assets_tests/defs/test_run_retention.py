@@ -18,7 +18,7 @@ PARTS = dg.StaticPartitionsDefinition(["21", "22"])
 
 @dg.asset(partitions_def=PARTS)
 def windows(context) -> dg.MaterializeResult:
-    return dg.MaterializeResult(metadata={"run": context.run_id})
+    return dg.MaterializeResult(metadata={"run": context.run.run_id})
 
 
 @dg.asset

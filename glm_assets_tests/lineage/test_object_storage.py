@@ -29,6 +29,12 @@ def silent(_line: str) -> None:
     """Ignore progress."""
 
 
+def weights_of(study: Study) -> Path:
+    """The weights' file on the study's machine, fetched if need be."""
+    study.files(study.checkpoint_folder)
+    return Path(study.checkpoint().facts["path"])
+
+
 @pytest.fixture(scope="module")
 def url() -> str:
     return f"memory://studies/{uuid.uuid4().hex}"
@@ -110,12 +116,12 @@ def test_one_listing_answers_for_all_chromosomes(made, machine, monkeypatch):
 
 def test_weights_are_fetched_where_they_are_used_and_are_those_that_were_recorded(made, machine):
     study = machine("worker")
-    path = study.weights()
+    path = weights_of(study)
     assert path.is_relative_to(study.root)
     assert study.checkpoint().files.keys() == {f"weights/{path.name}"}
-    assert path.read_bytes() == machine("c").weights().read_bytes()
+    assert path.read_bytes() == weights_of(machine("c")).read_bytes()
     path.write_bytes(b"other weights")
-    assert study.weights().read_bytes() == machine("c").weights().read_bytes()
+    assert weights_of(study).read_bytes() == weights_of(machine("c")).read_bytes()
 
 
 def test_whoever_loads_an_encoder_has_its_weights_from_the_store(made, machine, monkeypatch):
@@ -127,7 +133,7 @@ def test_whoever_loads_an_encoder_has_its_weights_from_the_store(made, machine, 
     job = EmbedJob.from_dict(json.loads(json.dumps(described.as_dict())))
     assert job == described
     loaded = job.load()
-    assert Path(job.weights).read_bytes() == machine("c").weights().read_bytes()
+    assert Path(job.weights).read_bytes() == weights_of(machine("c")).read_bytes()
     assert loaded.spec == step.encoder_spec
     for engine in ("ray", "workers", "local"):
         chosen = machine("step", engine=engine)
@@ -185,7 +191,7 @@ def test_what_one_machine_fetched_no_other_downloads(made, machine, monkeypatch)
 
 
 def test_a_weights_file_of_ones_own_may_lie_elsewhere_on_each_machine(machine, tiny_tree, tmp_path, made):
-    weights = machine("c").weights()
+    weights = weights_of(machine("c"))
     url = f"memory://studies/{uuid.uuid4().hex}"
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
@@ -197,7 +203,7 @@ def test_a_weights_file_of_ones_own_may_lie_elsewhere_on_each_machine(machine, t
     recorded = make_glm_checkpoint(one, silent)
     assert make_glm_checkpoint(other, silent).reused
     assert third.checkpoint().data_version == recorded.data_version  # this machine's file is on the store
-    assert third.weights().read_bytes() == weights.read_bytes()
+    assert weights_of(third).read_bytes() == weights.read_bytes()
 
 
 def test_the_warehouse_shows_the_tables_as_they_are_now(made, machine, in_a_folder):
