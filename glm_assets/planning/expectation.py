@@ -26,6 +26,10 @@ WEEKLY_GROWTH: Final = 0.003
 REFERENCE_SHARE: Final = 0.6
 """Different reference windows a pair where nothing is known: several alternate alleles share a position."""
 
+GRID_REFERENCE_SHARE: Final = 0.1
+"""The same for windows on a grid, each of which serves every variant in it: 0.016 on BRCA2, more where genes are
+less studied."""
+
 # Protein-coding genes of each chromosome, which records follow more closely than bases.
 _GENE_COUNTS: Final = (
     *(2058, 1309, 1078, 752, 876, 1048, 989, 677, 786, 733, 1298, 1034, 327, 830, 613, 873, 1197, 270, 1472),

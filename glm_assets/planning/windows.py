@@ -21,7 +21,7 @@ from glm_assets.lineage.ladders import draw_ladders
 from glm_assets.lineage.layer_comparison import draw_sample
 from glm_assets.lineage.likelihoods import LIKELIHOOD_DTYPE
 from glm_assets.lineage.study import Study
-from glm_assets.planning.expectation import REFERENCE_SHARE, expected_rows
+from glm_assets.planning.expectation import GRID_REFERENCE_SHARE, REFERENCE_SHARE, expected_rows
 from glm_assets.planning.staleness import Finding, Offer
 from glm_assets.planning.stored import StoredKeys
 from glm_assets.sources.reference import FASTA
@@ -233,12 +233,11 @@ def _expect(
     earlier = study.recorded(folder)
     recipe = study.profile.windows.as_dict()
     if earlier is None or spec is None or earlier.recipe.get("windows") != recipe:
-        references = math.ceil(expected.rows * REFERENCE_SHARE)
-        return expected.rows, expected.rows, references, expected.basis
+        return expected.rows, expected.rows, math.ceil(expected.rows * _share(study)), expected.basis
     try:
         rows = read_part(study.files(folder), _KEY_COLUMNS)
     except GlmError:
-        return expected.rows, expected.rows, math.ceil(expected.rows * REFERENCE_SHARE), expected.basis
+        return expected.rows, expected.rows, math.ceil(expected.rows * _share(study)), expected.basis
     if spec.reverse_complement:
         rows = _both_strands(study, chrom, folder)
     todo = rows.filter(stored.missing(pair_keys(rows, spec.fingerprint, recipe), _dtype(study, asset)))
@@ -263,10 +262,15 @@ def _grown(rows: pl.DataFrame, todo: pl.DataFrame, expected: int, basis: str) ->
 def _expect_sample(study: Study, asset: str) -> tuple[int, int, int, str]:
     if asset == "layer_comparison":
         sample = study.profile.sweep.variants
-        return sample, sample, math.ceil(sample * REFERENCE_SHARE), "the profile's sample"
+        return sample, sample, math.ceil(sample * _share(study)), "the profile's sample"
     drawn = study.profile.ladders.windows
     rungs = 1 + int(math.log2(min(512, study.profile.windows.length // 2)))
     return drawn * rungs, drawn * rungs, drawn, "the profile's ladders"
+
+
+def _share(study: Study) -> float:
+    """Different reference windows a pair, where no windows say it."""
+    return GRID_REFERENCE_SHARE if study.profile.windows.layout == "grid" else REFERENCE_SHARE
 
 
 def _offset(study: Study) -> int:
