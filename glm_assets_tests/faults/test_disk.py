@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -21,7 +18,7 @@ from glm_assets.storage.products import Manifest, Product
 from glm_assets.storage.warehouse import WAREHOUSE
 from glm_assets_tests.faults.kills import STAGES
 from glm_assets_tests.lineage.studies import tiny_study
-from glm_assets_tests.storage.stores import REPOSITORY
+from glm_assets_tests.namespaces import run_in_a_namespace
 
 SAID = "No space left on device"
 
@@ -140,13 +137,4 @@ print("survived")
 def test_a_disk_that_is_really_full_in_each_kind_of_stage(tmp_path, tiny_tree):
     """On a file system in a mount namespace of its own, so that nothing stays mounted."""
     pytest.importorskip("vortex")
-    command = [sys.executable, "-c", TINY_DISK, str(tmp_path), str(tiny_tree)]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    for namespace in (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]):
-        if not shutil.which("unshare"):
-            break
-        done = subprocess.run([*namespace, *command], env=environment, capture_output=True, text=True, check=False)
-        if "survived" in done.stdout or "Traceback" in done.stderr:
-            assert done.returncode == 0, done.stderr
-            return
-    pytest.skip("this user may not mount a file system, not even in a namespace")
+    run_in_a_namespace(TINY_DISK, tmp_path, tiny_tree, said="survived")

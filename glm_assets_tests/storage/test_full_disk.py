@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import resource
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from glm_assets.errors import StorageError
 from glm_assets.storage import vector_files
 from glm_assets.storage.embeddings import EmbeddingStore
 from glm_assets.storage.shards import ShardFolder
+from glm_assets_tests.namespaces import run_in_a_namespace
 from glm_assets_tests.storage.stores import REPOSITORY, add, assert_right, keys_of
 
 ROWS, DIMENSION = 64, 1024  # a shard of half a megabyte
@@ -78,16 +78,7 @@ print("fitted", fitted)
 @pytest.mark.system
 def test_a_disk_that_is_really_full(tmp_path):
     """On a file system of 4 MB in a mount namespace of its own, so that nothing stays mounted."""
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-c", TINY_DISK, str(tmp_path)]
-    for namespace in (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]):
-        if not shutil.which("unshare"):
-            break
-        done = subprocess.run([*namespace, *command], env=environment, capture_output=True, text=True, check=False)
-        if "fitted" in done.stdout or "Traceback" in done.stderr:
-            assert done.returncode == 0, done.stderr
-            return
-    pytest.skip("this user may not mount a file system, not even in a namespace")
+    run_in_a_namespace(TINY_DISK, tmp_path, said="fitted")
 
 
 LIMITED = """
