@@ -8,17 +8,21 @@ ON_STORE := $(findstring ://,$(ROOT))
 # What the demo needs besides, on other engines: make demo EXTRAS=ray
 EXTRAS ?= $(if $(findstring s3://,$(ROOT)),s3)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Evo-1's code asks for flash-attn, which compiles on CUDA hosts alone; without it attention is torch's.
+EVO1 := --no-deps stripedhyena evo-model
 PYTEST := $(BIN)/python -m pytest --durations=10
 MODULE := -m glm_assets.definitions
 , := ,
 # What is made of each chromosome, and what is trained on all of them.
 CHROMOSOME := clinvar_variants,variant_windows,variant_embeddings,variant_likelihoods,covariance_embeddings
 TRAINED := split_audit,mutation_ladders,head_v0,head_v1,head_v2,head_v3,linear_probe,covariance_probe
+IMPACT := impact/individual_alignments,impact/individual_variants,impact/read_examples,impact/read_embeddings
+IMPACT_TRAINED := impact/training_set,impact/head,impact/report,impact/predictions
 
 TRACKING := from glm_assets.settings import Settings; print(Settings.from_environment().tracking_uri)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system check audit docs format clean
+.PHONY: help demo demo-studies test test-system check audit docs format clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,12 +40,18 @@ help:  ## show this list
 	$(INSTALL) --editable '.[evo2,tracking,search,$(EXTRAS)]'
 	@touch $@
 
+.venv/.studies: .venv/.demo
+	$(INSTALL) --editable '.[evo2,tracking,search,studies]'
+	$(INSTALL) $(EVO1)
+	@touch $@
+
 .venv/.dev: .venv/.pip pyproject.toml
-	$(INSTALL) --editable '.[evo2,tracking,search,hf,dev]'
-	@touch $@ .venv/.demo
+	$(INSTALL) --editable '.[evo2,tracking,search,hf,studies,dev]'
+	$(INSTALL) $(EVO1)
+	@touch $@ .venv/.demo .venv/.studies
 
 .venv/.system: .venv/.dev
-	$(INSTALL) --editable '.[evo2,tracking,search,hf,dev,ray,postgres,k8s,docs]'
+	$(INSTALL) --editable '.[evo2,tracking,search,hf,studies,dev,ray,postgres,k8s,docs]'
 	@touch $@
 
 # $(call stage,name,arguments): show a dagster command, run it, and note its seconds.
@@ -67,6 +77,19 @@ demo: .venv/.demo$(if $(EXTRAS),-$(subst $(,),-,$(EXTRAS)))  ## run the main lin
 	@echo "Heads       $(ROOT)/heads/"
 	@echo "MLflow      $(BIN)/mlflow ui --backend-store-uri $(if $(ON_STORE),$$($(BIN)/python -c '$(TRACKING)'),sqlite:///$(ROOT)/mlflow/mlflow.db)   then http://127.0.0.1:5000"
 	@echo "Dagster UI  $(BIN)/dagster dev                                                  then http://127.0.0.1:3000"
+
+demo-studies: .venv/.studies  ## run the studies impact and metagenome on generated data, offline on the CPU
+	@mkdir -p .dagster && rm -f .dagster/demo_seconds
+	$(call stage,sources,--select 'group:sources')
+	$(call stage,impact chromosome 21,--select '$(IMPACT)' --partition 21)
+	$(call stage,impact chromosome 22,--select '$(IMPACT)' --partition 22)
+	$(call stage,impact,--select '$(IMPACT_TRAINED)')
+	$(call stage,metagenome,--select 'group:metagenome')
+	@echo; echo "Seconds of each stage:"; cat .dagster/demo_seconds
+	@echo
+	@echo "Impact      $(ROOT)/studies/impact/ and $(ROOT)/tables/impact_*"
+	@echo "Metagenome  $(ROOT)/studies/metagenome/ and $(ROOT)/tables/metagenome_*"
+	@echo "Dagster UI  $(BIN)/dagster dev   then http://127.0.0.1:3000, with the figures of every asset"
 
 test: .venv/.dev  ## run the tests (below 10 minutes)
 	$(PYTEST) -n 2 --dist loadfile -m "not system"

@@ -58,7 +58,10 @@ from glm_assets.heads.shapes import ORIGINAL_SHAPES
 from glm_assets.heads.task import HeadTask
 from glm_assets.heads.warm_start import warm_start
 from glm_assets.storage.embeddings import EmbeddingStore
-from glm_assets.training.loop import LoopSettings, make_optimizer, train_step
+from glm_assets.training.batches import Share
+from glm_assets.training.means import Means
+from glm_assets.training.settings import LoopSettings
+from glm_assets.training.steps import Steps
 
 PARTS = ("loss", "loader", "step")
 CPU = torch.device("cpu")
@@ -243,7 +246,7 @@ def measure_step(recipe: HeadRecipe, device: torch.device, repeats: int) -> dict
         weight_decay=recipe.weight_decay,
         mixed_precision=recipe.mixed_precision,
     )
-    optimizer = make_optimizer(task, settings)
+    steps, means = Steps(task, settings), Means()
     plain_optimizer = torch.optim.AdamW(
         plain.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -256,7 +259,7 @@ def measure_step(recipe: HeadRecipe, device: torch.device, repeats: int) -> dict
 
     def ours() -> None:
         (batch,) = task.train_pairs.batches(shuffled(len(pairs), len(pairs)))
-        train_step(task, optimizer, batch, LAST_EPOCH, settings)
+        steps.take([Share(batch)], LAST_EPOCH, recipe.learning_rate, means)
 
     torch.set_float32_matmul_precision("high" if device.type == "cuda" else "highest")
     ms = take_turns({"original": theirs, "ours": ours}, repeats, device)

@@ -18,7 +18,7 @@ from glm_assets.planning import graph
 from glm_assets.planning.staleness import standing
 from glm_assets.settings import Settings
 from glm_assets.storage.schemas import PUBLISHED
-from glm_assets.storage.tables import Table, table_folder
+from glm_assets.storage.tables import Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -43,9 +43,9 @@ def load_table(
 ) -> pl.DataFrame:
     """See `glm_assets.load`."""
     study, table = _study(data_root), _table(name)
-    asset = Path(table.file).parts[0] if table.file else table.name
+    asset = graph.asset_of(Path(table.file).parts[0] if table.file else table.name)
     partitions = _partitions(study, asset, chrom)
-    present = [part for part in partitions if study.recorded(_folder(study, asset, part)) is not None]
+    present = [part for part in partitions if study.recorded(graph.folder_of(study, asset, part)) is not None]
     if not present:
         option = f" --partition {partitions[0]}" if partitions[0] else ""
         raise MissingUpstreamError(
@@ -53,7 +53,7 @@ def load_table(
             fix=f"dagster asset materialize -m glm_assets.definitions --select {asset}{option}, or set GLM_DATA_ROOT",
         )
     _warn(study, asset, present)
-    return pl.concat([_read(study, table, _folder(study, asset, part), columns) for part in present])
+    return pl.concat([_read(study, table, graph.folder_of(study, asset, part), columns) for part in present])
 
 
 def load_vectors(
@@ -93,10 +93,6 @@ def _partitions(study: Study, asset: str, chrom: str | None) -> tuple[str, ...]:
     if not graph.ASSETS[asset].partitioned:
         raise SettingsError(f"{asset} has no partitions", expected="no chrom", fix="leave chrom out")
     return (chrom,)
-
-
-def _folder(study: Study, asset: str, chrom: str) -> Path:
-    return table_folder(study.tables, asset, chrom or None)
 
 
 def _of(partitions: tuple[str, ...]) -> str:

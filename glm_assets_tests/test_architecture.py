@@ -8,8 +8,10 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,7 @@ ROOMS = (
     "profiles",
     "settings",
     "lineage",
+    "studies",
     "planning",
     "pruning",
     "notebook",
@@ -62,12 +65,14 @@ ENVIRONMENT_READERS = {
 LAZY = frozenset(
     {
         *("torch", "mlflow", "evo2", "vortex", "transformers", "peft", "matplotlib", "pysam", "httpx", "ray"),
-        *("sklearn", "scipy", "optuna"),
+        *("sklearn", "scipy", "optuna", "bitsandbytes", "dnaio", "stripedhyena"),
     }
 )
 
 # Their modules may be torch code throughout; whoever needs such a module imports it inside a function.
 TORCH_ROOMS = ("training", "heads")
+# Of studies, those that are networks or tasks of the training loop.
+TORCH_STUDIES = re.compile(r"studies\.\w+\.(network|task)")
 
 PICKLERS = frozenset({"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"})
 # What torch.load raises on a damaged file: catching these pickles nothing.
@@ -104,6 +109,10 @@ def load_modules() -> dict[str, Module]:
 
 
 MODULES = load_modules()
+
+
+def may_be_torch(module: Module) -> bool:
+    return module.room in TORCH_ROOMS or TORCH_STUDIES.fullmatch(module.name) is not None
 
 
 def everywhere() -> Iterator[tuple[Module, ast.AST]]:
@@ -155,8 +164,24 @@ def eager_imports() -> Iterator[tuple[Module, ast.AST, str]]:
                 yield module, node, name
 
 
-# Modules that load torch when they are loaded.
-TORCH_MODULES = {module.name for module, _, name in eager_imports() if library(name) == "torch"}
+def torch_modules() -> set[str]:
+    """Modules that load torch when they are loaded, themselves or, where they may, by what they import."""
+    found = {module.name for module, _, name in eager_imports() if library(name) == "torch"}
+    doors = [(module.name, house_module(name)) for module, _, name in eager_imports() if may_be_torch(module)]
+    while new := {module for module, target in doors if target in found} - found:
+        found |= new
+    return found
+
+
+TORCH_MODULES = torch_modules()
+
+
+def test_an_installed_package_has_its_files_besides_python(repository):
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"][PACKAGE]
+    package = repository / PACKAGE
+    files = {path for path in package.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    assert {str(path) for path in files.difference(*(package.glob(pattern) for pattern in patterns))} == set()
 
 
 def test_every_file_is_in_a_room_of_the_list():
@@ -206,7 +231,7 @@ def test_heavy_libraries_are_imported_inside_functions():
     assert [
         at(module, node, f"imports {name} when the module is loaded")
         for module, node, name in eager_imports()
-        if library(name) in LAZY and not (library(name) == "torch" and module.room in TORCH_ROOMS)
+        if library(name) in LAZY and not (library(name) == "torch" and may_be_torch(module))
     ] == []
 
 

@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import dagster as dg
 import duckdb
 import polars as pl
 import pytest
+import yaml
 
+from glm_assets.demo.individual import make_demo_individual
 from glm_assets_tests.checkouts import Checkout, make_checkout, wait_until
 from glm_assets_tests.lineage.studies import tiny_environment
 from glm_assets_tests.readme import README, blocks, commands, table
+from glm_assets_tests.studies.impact.persons import configuration, small
+from glm_assets_tests.studies.metagenome.tiny import tiny_values
 from glm_assets_tests.webservers import serve, stop
 
 pytestmark = pytest.mark.system
 
 MATERIALIZE = "dagster asset materialize -m glm_assets.definitions --select"
 EMBED = f"{MATERIALIZE} clinvar_variants,variant_windows,variant_embeddings --partition"
-ASSETS = 25
+ASSETS = 38
 
 NODES = "{ assetNodes { assetKey { path } groupName } }"
 LAUNCH = """mutation($params: ExecutionParams!) {
@@ -130,6 +135,21 @@ def demo_commands(checkout: Checkout) -> list[str]:
     return [command for command in found if not command.endswith("--partition MT")]
 
 
+def study_commands(checkout: Checkout) -> list[str]:
+    """The commands that `make demo-studies` prints and runs, on a small person and a small metagenome."""
+    person = make_demo_individual(checkout.folder / "person", Path(checkout.environment["GLM_NCBI_URL"]))
+    studies = {
+        "impact": configuration(**small(person)),
+        "metagenome": tiny_values(checkout.folder / "reads"),
+    }
+    for name, values in studies.items():
+        (checkout.folder / f"{name}.yaml").write_text(yaml.safe_dump(values.model_dump(mode="json")))
+    found = re.findall(r'echo "\$ (dagster asset .*)"', checkout.run("make --dry-run demo-studies"))
+    assert len(found) == 5
+    settings = " ".join(f"GLM_{name.upper()}={name}.yaml" for name in studies)
+    return [f"{settings} {command}" for command in found]
+
+
 def fill_in(command: str) -> str:
     """A command of the README with its placeholders filled in, for a chromosome of the tiny tree."""
     for placeholder, value in (
@@ -162,6 +182,9 @@ def follow(checkout: Checkout, command: str, prefix: str) -> None:
     program = re.sub(r"^(\w+=\S* )*", "", command).split()[0]
     if command == "make demo":
         for shown in demo_commands(checkout):
+            checkout.run(prefix + shown)
+    elif command == "make demo-studies":
+        for shown in study_commands(checkout):
             checkout.run(prefix + shown)
     elif command == "dagster dev":
         look_at_dagster(checkout, command)

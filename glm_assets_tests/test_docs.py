@@ -8,12 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 
 from glm_assets import cli
+from glm_assets.defs.build import build_defs
 from glm_assets.settings import Settings
+from glm_assets.tracking import NullTracker
 from glm_assets_tests.conftest import REPOSITORY
+from glm_assets_tests.lineage.studies import tiny_study
 from glm_assets_tests.readme import blocks, links
 
 PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
@@ -45,6 +49,22 @@ def test_variables_commands_and_programs_exist(page: Path, commands):
             ast.parse(block.text)
         if block.language == "yaml":
             list(yaml.safe_load_all(block.text))
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("docs")
+    return build_defs(tiny_study(folder, folder), NullTracker()).resolve_asset_graph()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_selection_finds_assets_and_every_configuration_an_asset(page: Path, graph):
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for selection in re.findall(r"dagster asset materialize[^\n`]*--select\s+'?([^'\s`]+)", text):
+        if selection != "...":
+            assert dg.AssetSelection.from_coercible(selection.split(",")).resolve(graph), selection
+    nodes = {key.to_python_identifier() for key in graph.get_all_asset_keys()}
+    assert set(re.findall(r"--config-json '\{\"ops\": \{\"(\w+)\"", text)) - nodes == set()
 
 
 def test_every_page_is_in_the_navigation_once():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
+import subprocess
 import tomllib
 
 import dagster as dg
@@ -92,7 +94,7 @@ def test_installed_extras_exist():
 def test_the_table_of_assets_is_the_graph(graph):
     stated = {}
     for names, partitions, _ in table(TEXT, "asset"):
-        keys = re.findall(r"`(\w+)`", names)
+        keys = re.findall(r"`([\w/]+)`", names)
         if ".." in names:
             stem, first, last = keys[0][:-1], int(keys[0][-1]), int(keys[-1][-1])
             keys = [f"{stem}{number}" for number in range(first, last + 1)]
@@ -105,6 +107,26 @@ def test_named_sensors_and_profiles_exist(graph):
     sensors = {sensor.name for sensor in graph.get_repository_def().sensor_defs}
     assert {span for span in spans(TEXT) if re.fullmatch(r"\w+_sensor", span)} == sensors
     assert set(BUILT_IN) <= set(spans(TEXT))
+
+
+@pytest.mark.parametrize(
+    ("target", "groups"),
+    [("demo", {"sources", "submission"}), ("demo-studies", {"sources", "impact", "metagenome"})],
+)
+def test_every_selection_of_the_demos_finds_assets(graph, target, groups):
+    """Selections as the command line reads them: some of Dagster's language has no slashes."""
+    command = ["make", "--dry-run", target]
+    shown = subprocess.run(command, check=True, cwd=REPOSITORY, capture_output=True, text=True).stdout
+    made = set()
+    for line in re.findall(r'echo "\$ (dagster .*)"', shown):
+        words = shlex.split(line)
+        selection = words[words.index("--select") + 1].split(",")
+        found = dg.AssetSelection.from_coercible(selection).resolve(graph.resolve_asset_graph())
+        assert found, selection
+        made |= found
+    wanted = dg.AssetSelection.groups(*groups).resolve(graph.resolve_asset_graph())
+    assert wanted <= made
+    assert target == "demo" or made == wanted
 
 
 def test_every_selection_finds_assets(graph):

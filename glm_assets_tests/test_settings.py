@@ -96,8 +96,13 @@ def test_a_bad_variable_is_named_with_what_is_allowed(monkeypatch, variable, val
             "stride 32 and reach 33",
             "stride + reach <= length",
         ),
-        (lambda p: p["encoder"].update(pooling="max"), "encoder.pooling", "covariance:WIDTH"),
+        (lambda p: p["encoder"].update(pooling="min"), "encoder.pooling", "covariance:WIDTH"),
         (lambda p: p["encoder"].update(sequence_pooling="downstream"), "encoder.sequence_pooling", "mean_bf16"),
+        (
+            lambda p: p["encoder"].update(sequence_pooling="positions:9"),
+            "encoder.sequence_pooling",
+            "no vectors for heads",
+        ),
         (lambda p: p["encoder"].update(pooling="covariance:8"), "encoder", "must be the same"),
         (
             lambda p: p["encoder"].update(pooling="centre:400"),
@@ -207,9 +212,10 @@ def test_of_studies_that_claim_a_data_root_at_once_one_gets_it(tmp_path, monkeyp
     assert claimed.count(True) == 1
 
 
-def test_a_hugging_face_encoder_brings_the_values_it_needs(monkeypatch):
+@pytest.mark.parametrize("name", ["hf:/models/nucleotide-transformer", "metagene1"])
+def test_a_hugging_face_encoder_brings_the_values_it_needs(monkeypatch, name):
     monkeypatch.setenv("GLM_PROFILE", "faithful")
-    monkeypatch.setenv("GLM_ENCODER", "hf:/models/nucleotide-transformer")
+    monkeypatch.setenv("GLM_ENCODER", name)
     encoder = Settings.from_environment().run_profile.encoder
     assert (encoder.layer, encoder.pooling, encoder.fp8) == ("last_hidden_state", "mean", False)
     monkeypatch.setenv("GLM_ENCODER", "evo2_7b_base")

@@ -17,6 +17,7 @@ from glm_assets.cli import (
     free_slots,
     imports,
     plan,
+    predict_reads,
     prune,
     prune_runs,
     refresh,
@@ -24,7 +25,19 @@ from glm_assets.cli import (
 )
 from glm_assets.errors import GlmError
 
-_COMMANDS = (imports, refresh, compact, champion, plan, send_tracking, free_slots, prune, prune_runs, doctor)
+_COMMANDS = (
+    imports,
+    refresh,
+    compact,
+    champion,
+    plan,
+    predict_reads,
+    send_tracking,
+    free_slots,
+    prune,
+    prune_runs,
+    doctor,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

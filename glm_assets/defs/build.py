@@ -8,8 +8,10 @@ from glm_assets.defs.assets import (
     embeddings,
     head_search,
     heads,
+    impact,
     ladders,
     layer_comparison,
+    metagenome,
     probes,
     release_diff,
     scored_variants,
@@ -21,6 +23,8 @@ from glm_assets.defs.assets import (
 from glm_assets.defs.automation import automation_sensor, with_automation
 from glm_assets.defs.executor import step_processes
 from glm_assets.lineage.study import Study
+from glm_assets.studies.impact.study import open_impact_study
+from glm_assets.studies.metagenome.study import MetagenomeStudy
 from glm_assets.tracking import Tracker
 
 _ASSET_MODULES = [
@@ -37,6 +41,8 @@ _ASSET_MODULES = [
     submission,
     submission_score,
     scored_variants,
+    impact,
+    metagenome,
 ]
 
 
@@ -65,6 +71,9 @@ def build_defs(
             jobs.evaluate,
             jobs.score_variants,
             jobs.submit,
+            jobs.impact_embed,
+            jobs.impact_train,
+            jobs.metagenome,
         ],
         sensors=[
             sensors.clinvar_release_sensor,
@@ -74,6 +83,11 @@ def build_defs(
             automation_sensor,
         ],
         schedules=[schedules.weekly_sources],
-        resources={"study": study, "tracker": tracker},
+        resources={
+            "study": study,
+            "tracker": tracker,
+            "impact": open_impact_study(study),
+            "metagenome": MetagenomeStudy(study),
+        },
         executor=executor,
     )

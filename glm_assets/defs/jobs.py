@@ -69,3 +69,31 @@ submit = dg.define_asset_job(
     tags=GPU_RUN_TAGS,
     description="Embed the test sequences, write the submission and score it.",
 )
+
+impact_embed = dg.define_asset_job(
+    "impact_embed",
+    selection=dg.AssetSelection.assets(
+        "impact/individual_alignments",
+        "impact/individual_variants",
+        "impact/read_examples",
+        "impact/read_embeddings",
+    ),
+    tags=GPU_RUN_TAGS,
+    description="Study impact: choose and embed the reads of one chromosome.",
+)
+
+impact_train = dg.define_asset_job(
+    "impact_train",
+    selection=dg.AssetSelection.assets(
+        "impact/training_set", "impact/head", "impact/report", "impact/predictions"
+    ),
+    tags=GPU_RUN_TAGS,
+    description="Study impact: train the heads on all expected chromosomes, judge them and predict.",
+)
+
+metagenome = dg.define_asset_job(
+    "metagenome",
+    selection=dg.AssetSelection.groups("metagenome"),
+    tags=GPU_RUN_TAGS,
+    description="Study metagenome: read, split, train, judge and predict.",
+)

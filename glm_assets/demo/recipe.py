@@ -84,6 +84,12 @@ class DemoRecipe:
         recipe = asdict(self)
         return recipe | {"chromosomes": list(recipe["chromosomes"])}
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> DemoRecipe:
+        """The recipe that `as_dict` gave."""
+        chromosomes = tuple(ChromosomeRecipe(**chromosome) for chromosome in values["chromosomes"])
+        return cls(values["seed"], chromosomes, SequenceRecipe(**values["sequences"]))
+
 
 # Names and accessions stand in for the human ones; only the mitochondrion has its true length. The seed is one with
 # which the split by locus has pathogenic and benign variants in train, val and test.

@@ -51,7 +51,7 @@ class Record:
             "GENEINFO": self._gene_info(),
             "MC": self._molecular_consequence(),
             "ORIGIN": "0" if self.variation_id % 13 == 0 else "1",
-            "RS": self._rs(),
+            "RS": self.rs,
             **self._classification_fields(),
         }
         return ";".join(f"{key}={value}" for key, value in sorted(fields.items()) if value is not None)
@@ -87,8 +87,9 @@ class Record:
         term = f"{SEQUENCE_ONTOLOGY[self.consequence]}|{self.consequence}"
         return f"{term},SO:0001619|non-coding_transcript_variant" if self.variation_id % 5 == 0 else term
 
-    def _rs(self) -> str | None:
-        """The alleles of one site share a number, as in dbSNP; a tenth of the records has none."""
+    @property
+    def rs(self) -> str | None:
+        """Number in dbSNP, which the alleles of one site share; a tenth of the records has none."""
         if self.variation_id % 10 == 0:
             return None
         digits = "".join(filter(str.isdigit, self.contig.accession.split(".")[0]))

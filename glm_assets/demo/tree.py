@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,13 +10,13 @@ from typing import Any
 
 from glm_assets.demo.catalogue import make_decoy_records, make_records
 from glm_assets.demo.genome import Contig, make_genome, write_fasta
+from glm_assets.demo.publishing import make_once
 from glm_assets.demo.recipe import DEFAULT_RECIPE, GENERATOR_VERSION, DemoRecipe, random_stream
 from glm_assets.demo.records import Record
 from glm_assets.demo.releases import NEWER_DATE, OLDER_DATE, two_releases
 from glm_assets.demo.sequences import write_test_csv
 from glm_assets.demo.vcf import write_release
-from glm_assets.errors import DataRootError
-from glm_assets.storage.atomic import file_digest, write_json
+from glm_assets.storage.atomic import file_digest
 
 RELEASES = Path("pub/clinvar/vcf_GRCh38/weekly")
 ASSEMBLY = Path("genomes/all/GCF/000/001/405/GCF_000001405.40_GRCh38.p14")
@@ -75,53 +73,12 @@ def make_demo_tree(folder: Path, recipe: DemoRecipe = DEFAULT_RECIPE) -> DemoTre
         DataRootError: `folder` holds something that is no demo tree.
         SettingsError: The recipe asks for more records than its genes have places for.
     """
-    from filelock import FileLock
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
-        tree = _finished(folder, recipe)
-        return tree or _publish(folder, recipe)
-
-
-def _finished(folder: Path, recipe: DemoRecipe) -> DemoTree | None:
-    """The tree in `folder` if it is of this recipe and all of its files are there, unchanged."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return None
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataRootError(
-            f"{folder} is not empty and holds no demo tree",
-            expected=f"an empty or absent folder, or one with {RECORD}",
-            fix="choose another folder or empty this one",
-        ) from error
-    except ValueError:
-        return None
-    if record["generator_version"] != GENERATOR_VERSION or record["recipe"] != recipe.as_dict():
-        return None
-    paths = {folder / name: digest for name, digest in record["files"].items()}
-    whole = all(path.is_file() and file_digest(path) == digest for path, digest in paths.items())
-    return DemoTree(folder, record["counts"]) if whole else None
-
-
-def _publish(folder: Path, recipe: DemoRecipe) -> DemoTree:
-    """Build in a hidden sibling, then take the place of whatever is in `folder`."""
-    work, former = (folder.with_name(f".{folder.name}.{word}") for word in ("partial", "former"))
-    for left_by_a_killed_process in (work, former):
-        shutil.rmtree(left_by_a_killed_process, ignore_errors=True)
-    try:
-        counts = _build(work, recipe)
-        if folder.exists():
-            folder.rename(former)
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)
-    return DemoTree(folder, counts)
+    made_of = {"generator_version": GENERATOR_VERSION, "recipe": recipe.as_dict()}
+    return DemoTree(folder, make_once(folder, RECORD, made_of, lambda work: _build(work, recipe)))
 
 
 def _build(root: Path, recipe: DemoRecipe) -> dict[str, Any]:
-    """Write all files of the tree and, last, its record."""
+    """Write all files of the tree and count what is in them."""
     genome = make_genome(recipe)
     releases = two_releases(make_records(genome, recipe), random_stream(recipe.seed, "releases"))
     _write_assembly(genome, root)
@@ -131,24 +88,12 @@ def _build(root: Path, recipe: DemoRecipe) -> dict[str, Any]:
         write_release(records, date, _vcf(root, date))
         write_release(decoys, date, _vcf(root, f"{date}_papu"))
     rows = write_test_csv(genome, releases.newer, recipe, root / TEST_CSV, root / TEST_TRUTH)
-    counts = {
+    return {
         "older": _count(releases.older),
         "newer": _count(releases.newer),
         "changes": releases.changes,
         "test_sequences": len(rows),
     }
-    paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
-    write_json(
-        root / RECORD,
-        {
-            "about": "SYNTHETIC: every sequence, gene and record in this folder is invented",
-            "generator_version": GENERATOR_VERSION,
-            "recipe": recipe.as_dict(),
-            "counts": counts,
-            "files": {path.relative_to(root).as_posix(): file_digest(path) for path in paths},
-        },
-    )
-    return counts
 
 
 def _write_assembly(genome: tuple[Contig, ...], root: Path) -> None:

@@ -49,15 +49,24 @@ def write_release(records: Iterable[Record], date: str, path: Path) -> None:
         date: Release date, `YYYYMMDD`.
         path: Final name of the VCF.
     """
+    write_indexed([*_header(date), *(record.line() for record in records)], path)
+    path.with_name(f"{path.name}.md5").write_text(f"{file_digest(path, 'md5')}  {path.name}\n", encoding="ascii")
+
+
+def write_indexed(lines: Iterable[str], path: Path) -> None:
+    """Write a VCF's lines as BGZF with `path.tbi`; the same lines give the same bytes.
+
+    Args:
+        lines: Header and records, in VCF order.
+        path: Final name, `.vcf.gz`.
+    """
     import pysam
 
     text = path.with_suffix("")
-    lines = [*_header(date), *(record.line() for record in records)]
     text.write_text("\n".join(lines) + "\n", encoding="ascii")
     pysam.tabix_compress(str(text), str(path), force=True)
     text.unlink()
     pysam.tabix_index(str(path), preset="vcf", force=True)
-    path.with_name(f"{path.name}.md5").write_text(f"{file_digest(path, 'md5')}  {path.name}\n", encoding="ascii")
 
 
 def _header(date: str) -> list[str]:

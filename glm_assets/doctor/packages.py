@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from glm_assets.doctor.findings import Check, Finding, Status
 from glm_assets.encoders.device import CPU, resolve_device
 from glm_assets.encoders.evo2.config import EVO2_MODELS
-from glm_assets.encoders.huggingface.encoder import PREFIX
+from glm_assets.encoders.registry import is_transformers
 from glm_assets.lineage.study import Study
 
 _OURS: Final = "glm_assets"
@@ -44,6 +44,10 @@ def _uses_evo2(study: Study) -> bool:
     return study.profile.encoder.name in EVO2_MODELS
 
 
+def _uses_transformers(study: Study) -> bool:
+    return is_transformers(study.profile.encoder.name)
+
+
 def _needs_fp8(study: Study) -> bool:
     encoder, model = study.profile.encoder, EVO2_MODELS.get(study.profile.encoder.name)
     on_gpu = resolve_device(study.settings.device) != CPU
@@ -60,7 +64,10 @@ NEEDS: Final = (
     Need("vtx", "evo2", _uses_evo2, "the Evo2 models' layers"),
     Need("flash-attn", "gpu", lambda _: False, "faster attention on a GPU"),
     Need("transformer-engine", "gpu", _needs_fp8, "FP8 projections, which evo2_1b_base, 20b and 40b need"),
-    Need("transformers", "hf", lambda study: study.profile.encoder.name.startswith(PREFIX), "encoders hf:"),
+    Need("transformers", "hf", _uses_transformers, "encoders hf: and METAGENE-1"),
+    Need("dnaio", "studies", lambda _: False, "FASTA and FASTQ in the studies"),
+    Need("peft", "studies", lambda _: False, "adapters of metagenome/classifier"),
+    Need("bitsandbytes", "studies", lambda _: False, "4-bit weights (qlora)"),
     Need("mlflow", "tracking", lambda _: True, "recording trainings"),
     Need("optuna", "search", lambda _: False, "head_search"),
     Need("ray", "ray", lambda study: "ray" in (study.settings.engine, study.settings.executor), "GLM_ENGINE=ray"),

@@ -19,12 +19,12 @@ from glm_assets.encoders.evo2.config import DEMO, model_config
 from glm_assets.encoders.evo2.model import build_model
 from glm_assets.storage.atomic import atomic_path, digest_of
 
-_SEED = "1"
+SEED = "1"
 
 
 def demo_recipe() -> str:
     """Digest of what the demo's weights are a function of; it names their file."""
-    return digest_of({"config": model_config(DEMO), "seed": _SEED})
+    return digest_of({"config": model_config(DEMO), "seed": SEED})
 
 
 def make_demo_checkpoint(dest: Path) -> None:
@@ -43,7 +43,7 @@ def make_demo_checkpoint(dest: Path) -> None:
     model.to_bfloat16_except_pr_lc(to_float32=True)
     buffers = dict(model.named_buffers())
     state = {
-        name: value.cpu() if name in buffers else torch.from_numpy(_draw(name, tuple(value.shape))).to(value.dtype)
+        name: value.cpu() if name in buffers else torch.from_numpy(draw(name, tuple(value.shape))).to(value.dtype)
         for name, value in model.state_dict().items()
     }
     with atomic_path(dest.with_suffix(".yml")) as temporary:
@@ -53,14 +53,19 @@ def make_demo_checkpoint(dest: Path) -> None:
         torch.save(state, stream)
 
 
-def _draw(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Draw a parameter from a generator that depends on its name only.
+def generator_of(name: str) -> np.random.Generator:
+    """The generator of a parameter's numbers: it depends on the name only."""
+    key = hashlib.sha256(f"{SEED}:{name}".encode()).digest()[:8]
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
+
+
+def draw(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Draw a parameter from its own generator.
 
     The scales keep activations near one: vtx's own initialisation of the poles overflows (exp of a positive number
     times the position), and its other parts shrink the signal.
     """
-    key = hashlib.sha256(f"{_SEED}:{name}".encode()).digest()[:8]
-    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
+    generator = generator_of(name)
     if name.endswith("log_poles"):
         return -(0.5 * generator.random(shape) + 1e-3)
     if name.endswith(".scale"):

@@ -62,8 +62,18 @@ def prepare_device(device: str, cpu_threads: int) -> str:
             f"torch {torch.__version__} sees no GPU, but the device is {device}",
             fix="set GLM_DEVICE=cpu, or install a CUDA build of torch",
         )
-    memory = torch.cuda.get_device_properties(device).total_memory
-    return f"{torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
+    return f"{torch.cuda.get_device_name(device)}, {total_memory(device) / 2**30:.0f} GiB"
+
+
+def total_memory(device: str) -> int:
+    """Bytes of a GPU's memory, used or not.
+
+    Args:
+        device: `cuda:N`.
+    """
+    import torch
+
+    return torch.cuda.get_device_properties(device).total_memory
 
 
 class out_of_memory_suppressed:  # noqa: N801 - reads as the function it is used as

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from glm_assets.errors import EncoderError
 
-Kind = Literal["mean", "mean_bf16", "downstream", "centre", "covariance", "log_likelihood"]
+Kind = Literal[
+    "mean", "mean_bf16", "downstream", "centre", "covariance", "log_likelihood", "positions", "last", "max"
+]
 
 _NAME = re.compile(r"([a-z_0-9]+?)(?::([1-9]\d*))?")
 _EXPECTED = (
-    "mean, mean_bf16, downstream, downstream:POSITIONS, centre:POSITIONS, covariance:WIDTH or log_likelihood"
+    "mean, mean_bf16, downstream, downstream:POSITIONS, centre:POSITIONS, covariance:WIDTH, log_likelihood or "
+    "positions:COUNT; last or max of tokens"
 )
 _MAX_COVARIANCE = 128
 
@@ -40,6 +43,12 @@ class Pooling:
     `log_likelihood` is one number, of a whole model and no inner layer: the sum over a window's bases of the natural
     logarithm of each one's probability, given those before it. The first base has none and adds nothing.
 
+    `positions:n` pools nothing: the activations at the first n positions themselves, one position after the other in
+    one vector, for networks that read a sequence base by base. A shorter sequence ends in zeros.
+
+    `last` and `max` are of language models whose tokens are not single bases: the activations at the last token, and
+    the largest of each channel over all tokens.
+
     Attributes:
         kind: Which of these.
         width: Positions, or directions of a covariance; None where the name has no number.
@@ -57,7 +66,7 @@ class Pooling:
         """
         match = _NAME.fullmatch(name)
         kind, width = (match[1], int(match[2]) if match[2] else None) if match else (name, None)
-        takes_width = {"downstream": None, "centre": True, "covariance": True}
+        takes_width = {"downstream": None, "centre": True, "covariance": True, "positions": True}
         if kind not in get_args(Kind) or takes_width.get(kind, False) not in (None, width is not None):
             raise EncoderError(f"unknown pooling {name!r}", expected=_EXPECTED, fix="set encoder.pooling")
         if kind == "covariance" and cast("int", width) > _MAX_COVARIANCE:
@@ -68,6 +77,11 @@ class Pooling:
     def name(self) -> str:
         """The name that `parse` reads."""
         return self.kind if self.width is None else f"{self.kind}:{self.width}"
+
+    @property
+    def is_of_tokens(self) -> bool:
+        """Whether only transformers models offer it."""
+        return self.kind in ("last", "max")
 
     @property
     def needs_variant(self) -> bool:
@@ -82,7 +96,7 @@ class Pooling:
     @property
     def positions_from_variant(self) -> int | None:
         """How many positions from the variant's first base on are taken; None for all up to the window's end."""
-        if self.width is None or self.kind == "covariance":
+        if self.width is None or self.kind not in ("downstream", "centre"):
             return None
         return self.width if self.kind == "downstream" else self.width - self.width // 2
 
@@ -95,6 +109,8 @@ class Pooling:
         """Length of the vectors from a layer that puts out `width` numbers at each position."""
         if self.kind == "log_likelihood":
             return 1
+        if self.kind == "positions":
+            return width * cast("int", self.width)
         if self.kind != "covariance" or self.width is None:
             return width
         return self.width * (self.width + 1) // 2
@@ -113,7 +129,7 @@ class Pooling:
         first = np.zeros_like(offset) if not self.depends_on_offset else offset
         if self.kind == "centre":
             first = np.maximum(0, offset - cast("int", self.width) // 2)
-        end = np.full_like(offset, length)
+        end = np.full_like(offset, min(length, cast("int", self.width)) if self.kind == "positions" else length)
         if (reach := self.positions_from_variant) is not None:
             end = np.minimum(length, offset + reach)
         return first, end

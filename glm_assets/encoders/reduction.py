@@ -24,7 +24,7 @@ class Reduction:
     """Pools a layer whose output at a position is the sum over i of weights_i times activations_i.
 
     Args:
-        pooling: Any but `mean_bf16`.
+        pooling: Any but `mean_bf16`, `positions` and `log_likelihood`.
         weights: (d, w_i) each; None for the identity, where w_i is d.
         dimension: d, the layer's width.
     """
@@ -91,8 +91,55 @@ def pool_outputs(pooling: Pooling, hidden: Tensor) -> Tensor:
     if pooling.kind == "mean_bf16":
         total = hidden.bfloat16().sum(dim=1)
         return (total / total.new_tensor(hidden.shape[1])).float()
+    if pooling.kind == "positions":
+        return first_positions(hidden, cast("int", pooling.width))
     reduction = Reduction(pooling, [None], hidden.shape[-1])
     return reduction.pool([[window] for window in hidden], [hidden.shape[1]] * len(hidden))
+
+
+def first_positions(hidden: Tensor, count: int) -> Tensor:
+    """Activations at the first positions, one position after the other.
+
+    Args:
+        hidden: (b, L, d).
+        count: How many positions; zeros stand for those that are not there.
+
+    Returns:
+        (b, count * d) float32.
+    """
+    from torch.nn.functional import pad
+
+    taken = hidden[:, :count].float()
+    return pad(taken, (0, 0, 0, count - taken.shape[1])).flatten(1)
+
+
+def masked_mean(hidden: Tensor, keep: Tensor) -> Tensor:
+    """Mean over some positions; what the others hold, be it NaN, changes nothing.
+
+    Args:
+        hidden: (b, L, d) activations.
+        keep: (b, L), true where a position counts; at least one in every row.
+
+    Returns:
+        (b, d) float32.
+    """
+    kept = hidden.float().masked_fill(~keep.bool()[..., None], 0.0)
+    return kept.sum(dim=1) / keep.sum(dim=1, keepdim=True)
+
+
+def masked_max(hidden: Tensor, keep: Tensor) -> Tensor:
+    """Largest activation of each channel at some positions; shapes as of `masked_mean`."""
+    import torch
+
+    return hidden.float().masked_fill(~keep.bool()[..., None], -torch.inf).amax(dim=1)
+
+
+def last_kept(hidden: Tensor, keep: Tensor) -> Tensor:
+    """Activations at the last of some positions, which in a causal model has seen all before it; shapes as there."""
+    import torch
+
+    last = keep.shape[1] - 1 - keep.long().flip(1).argmax(dim=1)
+    return hidden[torch.arange(len(hidden), device=hidden.device), last].float()
 
 
 def fixed_directions(dimension: int, count: int) -> NDArray[np.float32]:

@@ -11,9 +11,13 @@ from pathlib import Path
 
 from glm_assets.encoders.base import Encoder, EncoderSpec
 from glm_assets.encoders.device import resolve_device
+from glm_assets.encoders.evo1.config import EVO1_MODELS, evo1_spec
+from glm_assets.encoders.evo1.encoder import Evo1Encoder
 from glm_assets.encoders.evo2.config import EVO2_MODELS, evo2_spec
 from glm_assets.encoders.evo2.encoder import Evo2Encoder
 from glm_assets.encoders.huggingface.encoder import PREFIX, HuggingFaceEncoder, hf_spec
+from glm_assets.encoders.metagene.config import METAGENE_MODELS
+from glm_assets.encoders.metagene.encoder import metagene_spec
 from glm_assets.errors import EncoderError
 
 
@@ -31,9 +35,15 @@ class Family:
 
 
 _EVO2 = Family(spec=evo2_spec, load=Evo2Encoder)
+_EVO1 = Family(spec=evo1_spec, load=Evo1Encoder)
 _HUGGING_FACE = Family(spec=hf_spec, load=HuggingFaceEncoder)
+_METAGENE = Family(spec=metagene_spec, load=HuggingFaceEncoder)
 
-ENCODERS: dict[str, Family] = dict.fromkeys(EVO2_MODELS, _EVO2)
+ENCODERS: dict[str, Family] = (
+    dict.fromkeys(EVO2_MODELS, _EVO2)
+    | dict.fromkeys(EVO1_MODELS, _EVO1)
+    | dict.fromkeys(METAGENE_MODELS, _METAGENE)
+)
 
 
 def encoder_spec(
@@ -52,12 +62,13 @@ def encoder_spec(
         name: A key of `ENCODERS`, or `hf:<folder>` or `hf:owner/name` for a transformers model.
         revision: SHA-256 of the weights file, from `resolve_weights`.
         layer: The submodule whose output is pooled, such as `blocks.25.mlp.l3` or `last_hidden_state`; `logits` with
-            the pooling `log_likelihood`.
+            the poolings `log_likelihood` and `positions:N`.
         pooling: As `Pooling.parse` reads it.
         device: `auto`, `cpu` or `cuda:N`; it decides the type of the computation.
         weights: The weights file, from `resolve_weights`. A transformers model is described from the files beside it;
             without it, from the folder that its name states.
-        options: What the family offers besides: `precision`, `reverse_complement`, for Evo2 `fp8` and `cast_all_bf16`.
+        options: What the family offers besides: `precision`, `reverse_complement`, for Evo2 `fp8` and `cast_all_bf16`,
+            for transformers models `special_tokens`.
 
     Raises:
         EncoderError: The name, layer, pooling or device is unknown, or this machine lacks what the model needs.
@@ -66,7 +77,10 @@ def encoder_spec(
     device = resolve_device(device)
     if family is _HUGGING_FACE and weights:
         name = f"{PREFIX}{weights.parent}"
-    return family.spec(name, revision=revision, layer=layer, pooling=pooling, device=device, **options)
+    described = {"weights": weights} if family is _METAGENE else {}
+    return family.spec(
+        name, revision=revision, layer=layer, pooling=pooling, device=device, **options, **described
+    )
 
 
 def make_encoder(
@@ -92,6 +106,11 @@ def make_encoder(
     load = _family(spec.name).load
     device = resolve_device(device)
     return load(spec, weights=weights, device=device, batch_tokens=batch_tokens, cpu_threads=cpu_threads)
+
+
+def is_transformers(name: str) -> bool:
+    """Whether a name is that of a transformers model, which is described by the files beside its weights."""
+    return name.startswith(PREFIX) or name in METAGENE_MODELS
 
 
 def _family(name: str) -> Family:

@@ -58,19 +58,22 @@ def summarise_vectors(index: pl.DataFrame, store: EmbeddingStore) -> VectorSumma
     )
 
 
-def summarise_sequences(keys: pl.Series, store: EmbeddingStore) -> VectorSummary:
+def summarise_sequences(
+    keys: pl.Series, store: EmbeddingStore, *, rows_at_a_time: int = _ROWS_AT_A_TIME
+) -> VectorSummary:
     """Describe the vectors of single sequences, read piece by piece.
 
     Args:
         keys: Their keys.
         store: Where the vectors lie.
+        rows_at_a_time: Vectors in memory at once.
     """
-    norms = [_norms(store.read_sequences(piece)) for piece in _pieces(keys)]
+    norms = [_norms(store.read_sequences(piece)) for piece in _pieces(keys, rows_at_a_time)]
     return _summary_of(np.concatenate([np.empty(0), *norms]))
 
 
-def _pieces(keys: pl.Series) -> list[pl.Series]:
-    return [keys[start : start + _ROWS_AT_A_TIME] for start in range(0, len(keys), _ROWS_AT_A_TIME)]
+def _pieces(keys: pl.Series, rows: int = _ROWS_AT_A_TIME) -> list[pl.Series]:
+    return [keys[start : start + rows] for start in range(0, len(keys), rows)]
 
 
 def _norms(vectors: Vectors) -> NDArray[np.float64]:

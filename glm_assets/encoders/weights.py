@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from glm_assets.encoders.demo import demo_recipe, make_demo_checkpoint
+from glm_assets.encoders.evo1.config import CORRECTED, EVO1_MODELS
+from glm_assets.encoders.evo1.config import DEMO as EVO1_DEMO
+from glm_assets.encoders.evo1.demo import evo1_demo_recipe, make_evo1_demo
 from glm_assets.encoders.evo2.config import DEMO, EVO2_MODELS
 from glm_assets.encoders.hub.checkpoint import fetch_checkpoint, find_checkpoint
 from glm_assets.encoders.hub.model import fetch_model, find_model, parse_repository
@@ -23,9 +26,12 @@ from glm_assets.encoders.huggingface.folder import (
     WEIGHTS,
     model_weights,
     weight_files,
+    weights_digest,
 )
+from glm_assets.encoders.metagene.config import METAGENE1_REPO, METAGENE_DEMO, METAGENE_MODELS
+from glm_assets.encoders.metagene.demo import make_metagene_demo, metagene_recipe
 from glm_assets.errors import EncoderError, IntegrityError, OfflineError
-from glm_assets.storage.atomic import digest_of, write_json
+from glm_assets.storage.atomic import write_json
 from glm_assets.storage.products import FileRecord, link_or_copy
 
 Progress = Callable[[str], None]
@@ -84,22 +90,26 @@ def resolve_weights(
     """
     if name.startswith(PREFIX):
         path, found, source = _transformers(name, revision, folder, offline=offline, progress=progress)
+    elif name in METAGENE_MODELS:
+        path, found, source = _metagene(name, local_file, revision, folder, offline=offline, progress=progress)
     elif local_file is not None:
         path, found, source = _local(local_file), "local", f"file {local_file}"
     elif name == DEMO:
         path, found, source = _demo(folder, progress), demo_recipe()[:16], "generated"
+    elif name == EVO1_DEMO:
+        path, found, source = _evo1_demo(folder, progress), evo1_demo_recipe()[:16], "generated"
+    elif name in EVO1_MODELS:
+        path, found, source = _evo1(name, revision, folder, offline=offline, progress=progress)
     else:
         path, found, source = _published(name, revision, folder, offline=offline, progress=progress)
-    files = weight_files(path)
-    digests = {file.name: _remembered_digest(file, folder, progress) for file in files}
-    sha256 = digests[path.name] if len(digests) == 1 else digest_of(digests)
+    sha256 = weights_digest(path, lambda file: _remembered_digest(file, folder, progress))
     if expected_sha256 and sha256 != expected_sha256.lower():
         raise IntegrityError(
             f"{path} has SHA-256 {sha256}",
             expected=expected_sha256,
             fix="remove the file so that it is fetched again, or correct the expected checksum",
         )
-    return WeightsInfo(path, sha256, sum(file.stat().st_size for file in files), found, source)
+    return WeightsInfo(path, sha256, sum(file.stat().st_size for file in weight_files(path)), found, source)
 
 
 def link_weights(path: Path, folder: Path) -> str:
@@ -139,6 +149,32 @@ def _demo(folder: Path, progress: Progress) -> Path:
     return path
 
 
+def _evo1_demo(folder: Path, progress: Progress) -> Path:
+    path = folder / f"evo1_demo-{evo1_demo_recipe()[:16]}.safetensors"
+    if not path.is_file():
+        progress(f"making the demo's weights, {path}")
+        make_evo1_demo(path)
+    return path
+
+
+def _evo1(name: str, revision: str, folder: Path, *, offline: bool, progress: Progress) -> tuple[Path, str, str]:
+    """Path, commit and description of published Evo-1 weights; `main` means the corrected ones."""
+    repo = str(EVO1_MODELS[name].repo)
+    revision = CORRECTED if revision == "main" else revision
+    found = find_model(repo, revision, folder)
+    if not found and offline:
+        raise OfflineError(
+            f"the weights of {name} (revision {revision}) are not here and GLM_OFFLINE forbids fetching them",
+            expected=f"the safetensors of https://huggingface.co/{repo} at {revision}",
+            fix=f"run `hf download {repo} --revision {revision} --include 'model*.safetensors*' --local-dir <folder>` "
+            f"elsewhere, bring the folder to this machine and set GLM_CHECKPOINT to <folder>/{INDEX}",
+        )
+    local, commit = found or fetch_model(repo, revision, folder, progress, weights_alone=True)
+    index = local / INDEX
+    path = index if index.is_file() else local / WEIGHTS
+    return path, commit, f"https://huggingface.co/{repo} at {commit}"
+
+
 def _published(
     name: str, revision: str, folder: Path, *, offline: bool, progress: Progress
 ) -> tuple[Path, str, str]:
@@ -167,17 +203,42 @@ def _transformers(
         local = hf_folder(name)
         return model_weights(local), "local", f"folder {local.absolute()}"
     repo, revision = repository[0], repository[1] or revision
+    absent, setting = f"there is no folder {text}", f"GLM_ENCODER to {PREFIX}<folder>"
+    return _repository(repo, revision, folder, absent, setting, offline=offline, progress=progress)
+
+
+def _metagene(
+    name: str, local: Path | None, revision: str, folder: Path, *, offline: bool, progress: Progress
+) -> tuple[Path, str, str]:
+    """Path, revision and description of METAGENE-1 or its demo; `local` is a model's folder or its weights file."""
+    if local is not None:
+        place = local if local.is_dir() else _local(local).parent
+        return model_weights(place), "local", f"folder {place.absolute()}"
+    if name == METAGENE_DEMO:
+        place = folder / f"{name}-{metagene_recipe()[:16]}"
+        if not (place / WEIGHTS).is_file():
+            progress(f"making the demo's weights, {place}")
+            make_metagene_demo(place)
+        return model_weights(place), metagene_recipe()[:16], "generated"
+    absent, setting = "GLM_CHECKPOINT names no weights", "GLM_CHECKPOINT to it"
+    return _repository(METAGENE1_REPO, revision, folder, absent, setting, offline=offline, progress=progress)
+
+
+def _repository(
+    repo: str, revision: str, folder: Path, absent: str, setting: str, *, offline: bool, progress: Progress
+) -> tuple[Path, str, str]:
+    """Path, commit and description of a repository's transformers model; `setting` is how to name one's own."""
     found = find_model(repo, revision, folder)
     if not found and offline:
         raise OfflineError(
-            f"there is no folder {text}, the files of the repository {repo} (revision {revision}) are not here, and "
+            f"{absent}, the files of the repository {repo} (revision {revision}) are not here, and "
             "GLM_OFFLINE forbids fetching them",
             expected=f"config, tokenizer and safetensors of https://huggingface.co/{repo}",
             fix=f"run `hf download {repo} --revision {revision} --local-dir <folder>` elsewhere, bring the folder to "
-            f"this machine and set GLM_ENCODER to {PREFIX}<folder>",
+            f"this machine and set {setting}",
         )
     if not found:
-        progress(f"there is no folder {text}: fetching the repository {repo} from Hugging Face")
+        progress(f"{absent}: fetching the repository {repo} from Hugging Face")
     local, commit = found or fetch_model(repo, revision, folder, progress)
     return model_weights(local), commit, f"https://huggingface.co/{repo} at {commit}"
 

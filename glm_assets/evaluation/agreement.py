@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from glm_assets.evaluation.bootstrap import Estimate, Resamples
+from glm_assets.evaluation.correlations import correlations, row_estimate
 from glm_assets.evaluation.experiment import SCORES
 from glm_assets.evaluation.ranking import auroc
 
@@ -50,43 +50,23 @@ def agreement(joined: pl.DataFrame, score: str, *, resamples: int, seed: int) ->
     if rows.is_empty():
         return None
     ours, measured = rows[score].to_numpy(), rows["score"].to_numpy()
-    drawn = Resamples.draw(np.arange(len(ours)), resamples, seed).counts
+    drawn = Resamples.draw(np.arange(len(ours)), resamples, seed)
     label = rows["label"].fill_null(-1).to_numpy()
     known, positives, negatives = label >= 0, int((label == 1).sum()), int((label == 0).sum())
     ranked = None
     if positives and negatives:
-        ranked = _estimate(lambda weight: _auroc(SCORES[score] * ours[known], label[known], weight[known]), drawn)
+        turned = SCORES[score] * ours[known]
+        ranked = row_estimate(lambda weight: _auroc(turned, label[known], weight[known]), drawn)
+    pearson, spearman = correlations(ours, measured, drawn)
     return Agreement(
         score,
         len(ours),
-        _estimate(lambda weight: _pearson(ours, measured, weight), drawn),
-        _estimate(lambda weight: _pearson(_ranks(ours, weight), _ranks(measured, weight), weight), drawn),
+        pearson,
+        spearman,
         ranked,
         positives,
         negatives,
     )
-
-
-def _estimate(figure: Callable[[NDArray[np.float64]], float], drawn: NDArray[np.uint16]) -> Estimate:
-    """A figure of weighted rows, over all of them and in each resample."""
-    value = figure(np.ones(drawn.shape[1]))
-    return Estimate(value, np.array([figure(weight.astype(np.float64)) for weight in drawn]))
-
-
-def _pearson(x: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
-    """Pearson's r of weighted rows; NaN where one of the two does not vary."""
-    drawn = weight > 0
-    if np.ptp(x[drawn]) == 0 or np.ptp(y[drawn]) == 0:
-        return np.nan
-    x, y = x - np.average(x, weights=weight), y - np.average(y, weights=weight)
-    return float((weight * x * y).sum() / np.sqrt((weight * x * x).sum() * (weight * y * y).sum()))
-
-
-def _ranks(values: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean rank of each row among rows that occur `weight` times."""
-    _, place = np.unique(values, return_inverse=True)
-    size = np.bincount(place, weight)
-    return (np.cumsum(size) - (size - 1) / 2)[place]
 
 
 def _auroc(score: NDArray[np.float64], label: NDArray[np.integer], weight: NDArray[np.float64]) -> float:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glm_assets.evaluation.figures import ACCENTS, BENIGN, CLASSES, NEUTRAL, log_edges, new_figure
+from glm_assets.evaluation.figures import ACCENTS, BENIGN, CLASSES, NEUTRAL, log_edges, new_figure, tidy
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _PANELS = {"score": "score", "cd": "CD", "cdd": "CDD", "pcc": "PCC"}
@@ -38,7 +37,7 @@ def training_curves(name: str, history: Sequence[Mapping[str, Any]], soup: Mappi
         axes.axhline(soup[key], color=ACCENTS[1], linestyle="--", label=f"soup: {soup[key]:.4g}")
         axes.set_title(title, fontsize=10)
         axes.legend(fontsize=8, frameon=False)
-        _tidy(axes)
+        tidy(axes)
     for axes in panels[1]:
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -71,11 +70,5 @@ def distance_histogram(name: str, distance: NDArray[np.floating], label: NDArray
     axes.set_title(f"{name}: {pairs}; dotted: means", fontsize=10)
     axes.set_xlabel("cosine distance of reference and variant (log10)")
     axes.set_ylabel("share of the class")
-    _tidy(axes)
+    tidy(axes)
     return figure
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)

@@ -6,20 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from glm_assets.evaluation.figures import CATEGORIES
 from glm_assets.evaluation.scores import Scored
-
-# Paul Tol's muted palette: told apart by colour-blind readers, and unlike the colours of the two classes.
-_COLOURS: Final = (
-    "#332288",
-    "#CC6677",
-    "#117733",
-    "#AA4499",
-    "#999933",
-    "#44AA99",
-    "#882255",
-    "#88CCEE",
-    "#DDCC77",
-)
 
 _GREYS: Final = ("#4D4D4D", "#7F7F7F", "#ABABAB")
 
@@ -53,7 +41,7 @@ def scorer_styles(scored: Sequence[Scored]) -> dict[str, Style]:
     styles: dict[str, Style] = {}
     used = {"baseline": 0, "other": 0}
     for one in scored:
-        group, colours = ("baseline", _GREYS) if one.kind == "baseline" else ("other", _COLOURS)
+        group, colours = ("baseline", _GREYS) if one.kind == "baseline" else ("other", CATEGORIES)
         styles[one.name] = Style(colours[used[group] % len(colours)], _DASHES[one.kind])
         used[group] += 1
     return styles

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from glm_assets.errors import TrainingError
-from glm_assets.storage.pair_reader import PairReader
+from glm_assets.storage.vector_reader import VectorReader
 
 
 class Pairs(Protocol):
@@ -127,7 +127,7 @@ class StoredPairs:
         group: Group of the PCC loss (n,).
     """
 
-    vectors: PairReader
+    vectors: VectorReader
     keys: pl.Series
     dtype: np.dtype[np.floating]
     label: NDArray[np.int8]

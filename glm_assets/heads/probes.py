@@ -9,8 +9,8 @@ from typing import Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from glm_assets.errors import CheckpointError, MissingUpstreamError
-from glm_assets.heads.files import MODEL_FILE
+from glm_assets.errors import CheckpointError
+from glm_assets.heads.files import MODEL_FILE, read_arrays
 from glm_assets.storage.atomic import atomic_path
 
 Features = Literal["delta", "ref_delta"]
@@ -94,22 +94,13 @@ def load_probe(path: Path) -> LinearProbe:
         MissingUpstreamError: There is no such file.
         CheckpointError: The file is no probe's, or damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
-    file = path / MODEL_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise MissingUpstreamError(f"no probe at {file}", fix="materialise that probe first, or name another file")
-    try:
-        with safe_open(file, "numpy") as opened:
-            features = (opened.metadata() or {}).get("features")
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no mapping)
-    except SafetensorError as error:
-        raise CheckpointError(f"{file} cannot be read as a probe: {error}", expected="safetensors") from error
+    metadata, tensors = read_arrays(path, "probe")
+    features = metadata.get("features")
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     fitting = dict.fromkeys(_TENSORS[:3], shapes.get("mean")) | {"bias": (1,)}
     if features not in get_args(Features) or shapes != fitting:
         raise CheckpointError(
-            f"{file} is no probe: features {features!r}, tensors {shapes}",
+            f"{path} is no probe: features {features!r}, tensors {shapes}",
             expected=f"{', '.join(_TENSORS)} and what they are a function of",
         )
     mean, scale, weight, bias = (tensors[name] for name in _TENSORS)

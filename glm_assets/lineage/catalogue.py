@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glm_assets.errors import MissingUpstreamError
+from glm_assets.genome.contigs import CHROMOSOMES
 from glm_assets.profiles.profile import Profile
 from glm_assets.settings import Settings
 from glm_assets.sources.location import public_url
@@ -16,7 +18,7 @@ from glm_assets.storage.products import Manifest, Product
 from glm_assets.storage.remote_products import RemoteFolder
 from glm_assets.storage.remote_root import RemoteRoot
 from glm_assets.storage.schemas import PUBLISHED
-from glm_assets.storage.tables import table_folder
+from glm_assets.storage.tables import OUTER_VALUE, Table, table_folder
 from glm_assets.storage.warehouse import WAREHOUSE, open_remote_warehouse, open_warehouse, refresh_warehouse
 
 if TYPE_CHECKING:
@@ -49,6 +51,19 @@ CODE_VERSIONS = {
     "submission_score": "2",
     "scored_variants": "2",
     "clinvar_release_diff": "1",
+    "impact/individual_variants": "1",
+    "impact/individual_alignments": "1",
+    "impact/read_examples": "1",
+    "impact/read_embeddings": "1",
+    "impact/training_set": "1",
+    "impact/head": "1",
+    "impact/report": "1",
+    "impact/predictions": "1",
+    "metagenome/reads": "1",
+    "metagenome/splits": "1",
+    "metagenome/classifier": "1",
+    "metagenome/evaluation": "1",
+    "metagenome/predictions": "1",
 }
 
 
@@ -77,14 +92,16 @@ class Catalogue:
         own = f"{self.settings.remote_root}/embeddings" if self.remote else self.root / "embeddings"
         return self.settings.embeddings_url or own
 
-    def store(self, dtype: str | None = None) -> EmbeddingStore:
+    def store(self, dtype: str | None = None, *, sequence_dtype: str = "float32") -> EmbeddingStore:
         """Open the content-addressed store of vectors.
 
         Args:
-            dtype: Type of what is appended; the profile's by default.
+            dtype: Type of the pairs that are appended; the profile's by default.
+            sequence_dtype: Type of the vectors of sequences.
         """
         dtype = dtype or self.profile.encoder.store_dtype
-        return EmbeddingStore(self.store_place, dtype, cache=self.settings.local_dir)
+        cache = self.settings.local_dir
+        return EmbeddingStore(self.store_place, dtype, cache=cache, sequence_dtype=sequence_dtype)
 
     def claim(self) -> None:
         """Check that the data root belongs to this profile, source and window recipe."""
@@ -204,6 +221,20 @@ class Catalogue:
 
     def _remote_folder(self, folder: Path) -> RemoteFolder | None:
         return RemoteFolder(self.remote, folder) if self.remote else None
+
+    def table_folders(self, table: Table) -> list[Path]:
+        """Every folder in which a part of a table may lie, whoever made it."""
+        folder = self.tables / table.name
+        roots = [folder / name for name in self._divisions(folder, table.outer)] if table.outer else [folder]
+        return [place for root in roots for place in (root, *(root / f"chrom={chrom}" for chrom in CHROMOSOMES))]
+
+    def _divisions(self, folder: Path, outer: str) -> list[str]:
+        """Names of the folders that divide a table above the chromosome."""
+        if self.remote:
+            names = {name.partition("/")[0] for name in self.remote.entries(self.remote.name_of(folder))}
+        else:
+            names = {path.name for path in folder.glob(f"{outer}=*")}
+        return sorted(name for name in names if re.fullmatch(f"{outer}={OUTER_VALUE.pattern}", name))
 
     def table(
         self, asset: str, inputs: Mapping[str, str], recipe: Mapping[str, Any], chrom: str | None = None

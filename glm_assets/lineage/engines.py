@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -15,8 +16,25 @@ from glm_assets.lineage.study import Study
 from glm_assets.storage.embeddings import EmbeddingStore
 
 
+@dataclass(frozen=True)
+class OtherEncoder:
+    """An encoder that is not the main study's.
+
+    Attributes:
+        weights: Its weights file, which all workers must see.
+        batch_tokens: Bases in one forward pass.
+    """
+
+    weights: Path
+    batch_tokens: int
+
+
 def study_engine(
-    study: Study, spec: EncoderSpec, store: EmbeddingStore, start_worker: StartWorker | None = None
+    study: Study,
+    spec: EncoderSpec,
+    store: EmbeddingStore,
+    start_worker: StartWorker | None = None,
+    other: OtherEncoder | None = None,
 ) -> Engine:
     """The engine that the settings name: this process, worker processes, or actors on a Ray cluster.
 
@@ -25,14 +43,15 @@ def study_engine(
     Args:
         study: Whose settings and weights these are.
         spec: What the vectors are.
-        store: The study's, open; workers open it for themselves, with the same type of pairs.
+        store: The study's, open; workers open it for themselves, with the same types.
         start_worker: How to start a worker, where the settings do not say it.
+        other: Where the encoder is not the main study's.
 
     Raises:
         EncoderError: The settings do not say how to start a worker.
         SettingsError: A command would start workers where they cannot see the queue.
     """
-    settings, job = study.settings, embed_job(study, spec, store.dtype)
+    settings, job = study.settings, embed_job(study, spec, store, other)
     if settings.engine == "local":
         # Whoever runs an engine several times loads the encoder once.
         return InProcess(cache(lambda: job.load_checked(store)), store)
@@ -49,24 +68,32 @@ def study_engine(
     return WorkerProcesses(job, study.root / "workers", settings.workers, start)
 
 
-def embed_job(study: Study, spec: EncoderSpec, store_dtype: str | None = None) -> EmbedJob:
+def embed_job(
+    study: Study,
+    spec: EncoderSpec,
+    store: EmbeddingStore | None = None,
+    other: OtherEncoder | None = None,
+) -> EmbedJob:
     """What a worker must know to compute a study's vectors.
 
     Args:
         study: Whose weights and store these are.
         spec: What the vectors are.
-        store_dtype: Type of the stored pairs; the profile's by default.
+        store: The study's, which says what types vectors have; by default the profile does.
+        other: Where the encoder is not the main study's.
     """
+    encoder = study.profile.encoder
     return EmbedJob(
         spec=spec,
-        weights=study.checkpoint().facts["path"],
-        stored_weights=_stored_weights(study),
+        weights=str(other.weights) if other else study.checkpoint().facts["path"],
+        stored_weights=None if other else _stored_weights(study),
         device=study.settings.device,
-        batch_tokens=study.profile.encoder.batch_tokens,
+        batch_tokens=other.batch_tokens if other else encoder.batch_tokens,
         cpu_threads=study.settings.cpu_threads,
         store=str(study.store_place),
-        store_dtype=store_dtype or study.profile.encoder.store_dtype,
+        store_dtype=store.dtype if store else encoder.store_dtype,
         store_cache=str(Path(study.settings.local_dir).resolve()),
+        sequence_dtype=store.sequence_dtype if store else "float32",
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from glm_assets.encoders.huggingface.encoder import PREFIX
 from glm_assets.encoders.huggingface.folder import weight_files
+from glm_assets.encoders.registry import is_transformers
 from glm_assets.errors import MissingUpstreamError, SettingsError
 from glm_assets.lineage.catalogue import Catalogue
 from glm_assets.storage.products import Manifest, Product
@@ -180,7 +180,7 @@ class SourceCatalogue(Catalogue):
         To say what vectors are takes no weights, so that a machine without a GPU need not fetch many gigabytes; only
         a transformers model is described by the files beside them.
         """
-        if self.profile.encoder.name.startswith(PREFIX):
+        if is_transformers(self.profile.encoder.name):
             self.files(self.checkpoint_folder)
         return Path(checkpoint.facts["path"])
 

@@ -14,6 +14,8 @@ from glm_assets.lineage.search import head_search_product
 from glm_assets.lineage.study import HEADS, Study
 from glm_assets.storage.products import Product
 from glm_assets.storage.tables import table_folder
+from glm_assets.studies.impact.study import ImpactStudy
+from glm_assets.studies.metagenome.study import MetagenomeStudy
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class Asset:
             says that it was made from.
         partitioned: Whether there is one a chromosome.
         optional: Whether a plan has it only when it was asked for, or made before.
+        folder: Where the product of a study's chromosome lies, if not among the tables under the asset's name.
     """
 
     upstream: tuple[str, ...] = ()
     product: Callable[[Study, str], Product] | None = None
     partitioned: bool = False
     optional: bool = False
+    folder: Callable[[Study, str], Path] | None = None
 
 
 def _per_chromosome(name: str, *upstream: str) -> Asset:
@@ -52,8 +56,60 @@ def _probe(name: str, vectors: str) -> Asset:
     return Asset((vectors, "split_audit"), lambda study, _: probe_product(study, name))
 
 
+def _impact(name: str, *upstream: str, partitioned: bool = False, is_judged: bool = True) -> Asset:
+    """An asset of the study impact; those of an encoder that need not be here are judged by their inputs."""
+
+    def product(study: Study, chrom: str) -> Product:
+        own = ImpactStudy(study)
+        return getattr(own, name)(chrom) if partitioned else getattr(own, name)()
+
+    def folder(study: Study, chrom: str) -> Path:
+        return ImpactStudy(study).folder(name, chrom or None)
+
+    return Asset(upstream, product if is_judged else None, partitioned, optional=True, folder=folder)
+
+
+def _metagenome(name: str, *upstream: str, is_judged: bool = True) -> Asset:
+    """An asset of the study metagenome."""
+
+    def product(study: Study, _: str) -> Product:
+        return getattr(MetagenomeStudy(study), name)()
+
+    def folder(study: Study, _: str) -> Path:
+        return MetagenomeStudy(study).folder(name)
+
+    return Asset(upstream, product if is_judged else None, optional=True, folder=folder)
+
+
 SOURCES: Final = ("clinvar_release", "reference_genome", "glm_checkpoint")
 _VECTORS_FROM = ("variant_windows", "glm_checkpoint")
+
+IMPACT: Final[dict[str, Asset]] = {
+    "impact/individual_alignments": _impact("individual_alignments", partitioned=True),
+    "impact/individual_variants": _impact(
+        "individual_variants", "clinvar_release", "impact/individual_alignments", partitioned=True
+    ),
+    "impact/read_examples": _impact(
+        "read_examples", "impact/individual_variants", "impact/individual_alignments", partitioned=True
+    ),
+    "impact/read_embeddings": _impact(
+        "read_embeddings", "impact/read_examples", partitioned=True, is_judged=False
+    ),
+    "impact/training_set": _impact(
+        "training_set", "impact/read_examples", "impact/read_embeddings", is_judged=False
+    ),
+    "impact/head": _impact("head", "impact/training_set", is_judged=False),
+    "impact/report": _impact("report", "impact/head", "impact/training_set", is_judged=False),
+    "impact/predictions": _impact("predictions", "impact/head", "reference_genome", is_judged=False),
+}
+
+METAGENOME: Final[dict[str, Asset]] = {
+    "metagenome/reads": _metagenome("reads"),
+    "metagenome/splits": _metagenome("splits", "metagenome/reads"),
+    "metagenome/classifier": _metagenome("classifier", "metagenome/splits", is_judged=False),
+    "metagenome/evaluation": _metagenome("evaluation", "metagenome/classifier", is_judged=False),
+    "metagenome/predictions": _metagenome("predictions", "metagenome/classifier", is_judged=False),
+}
 
 ASSETS: Final[dict[str, Asset]] = {
     **{name: Asset() for name in SOURCES},
@@ -87,6 +143,8 @@ ASSETS: Final[dict[str, Asset]] = {
     "scored_variants": Asset(
         ("reference_genome", "glm_checkpoint", "head_v3", "linear_probe", "covariance_probe"), optional=True
     ),
+    **IMPACT,
+    **METAGENOME,
 }
 """Every asset, each after what it is made from."""
 
@@ -100,6 +158,9 @@ JOBS: Final[dict[str, tuple[str, ...]]] = {
     "evaluate": ("covariance_probe", "head_comparison"),
     "score_variants": ("scored_variants",),
     "submit": ("test_sequences", "test_embeddings", "submission", "submission_score"),
+    "impact_embed": tuple(name for name, asset in IMPACT.items() if asset.partitioned),
+    "impact_train": tuple(name for name, asset in IMPACT.items() if not asset.partitioned),
+    "metagenome": tuple(METAGENOME),
 }
 """The assets of Dagster's jobs."""
 
@@ -125,8 +186,24 @@ def selected(names: Collection[str]) -> list[str]:
 
 
 def partitions(study: Study, name: str) -> tuple[str, ...]:
-    """The partitions of an asset that the study expects; one empty name where there are none."""
-    return study.profile.chromosomes if ASSETS[name].partitioned else ("",)
+    """The partitions of an asset that its study expects; one empty name where there are none."""
+    if not ASSETS[name].partitioned:
+        return ("",)
+    return ImpactStudy(study).chromosomes if name in IMPACT else study.profile.chromosomes
+
+
+def asset_of(table: str) -> str:
+    """The asset that a table belongs to: those of studies have a prefix of their own, such as `impact/`."""
+    return next((name for name in ASSETS if name.replace("/", "_") == table), table)
+
+
+def part_of(study: Study, key: str) -> tuple[str, str] | None:
+    """Asset and partition that an input's name means, such as `head_v0` or `variant_windows/21`; None for another."""
+    for name in (key, key.rpartition("/")[0]):
+        chrom = key.removeprefix(name).removeprefix("/")
+        if name in ASSETS and chrom in partitions(study, name):
+            return name, chrom
+    return None
 
 
 def upstream_keys(study: Study, name: str, chrom: str) -> list[tuple[str, str]]:
@@ -138,6 +215,10 @@ def upstream_keys(study: Study, name: str, chrom: str) -> list[tuple[str, str]]:
     return keys
 
 
-def folder_of(study: Study, name: str) -> Path:
-    """Folder of an asset without partitions that has no product of its own here."""
-    return study.submission_csv.parent if name == "submission" else table_folder(study.tables, name)
+def folder_of(study: Study, name: str, chrom: str = "") -> Path:
+    """Folder of an asset's partition, found without what it is made from."""
+    if folder := ASSETS[name].folder:
+        return folder(study, chrom)
+    if name in HEADS or name.endswith("_probe"):
+        return study.head_folder(name)
+    return study.submission_csv.parent if name == "submission" else table_folder(study.tables, name, chrom or None)

@@ -120,7 +120,8 @@ def _everything(study: Study) -> list[str]:
 
 
 def _was_made(study: Study, name: str) -> bool:
-    return study.recorded(graph.folder_of(study, name)) is not None
+    folders = (graph.folder_of(study, name, chrom) for chrom in graph.partitions(study, name))
+    return any(study.recorded(folder) is not None for folder in folders)
 
 
 def _with_work(study: Study, findings: list[Finding], offer: Offer) -> tuple[list[Finding], list[Work]]:

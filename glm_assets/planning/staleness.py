@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from glm_assets.errors import GlmError
@@ -97,7 +96,7 @@ def _judge(study: Study, name: str, chrom: str, offer: Offer, found: Mapping[Key
         return Finding(name, chrom, *_judge_source(study, name, offer))
     keys = graph.upstream_keys(study, name, chrom)
     if makes := [key for key in keys if key in found and found[key].to_make]:
-        folder = _folder(study, name, chrom)
+        folder = graph.folder_of(study, name, chrom)
         there = study.recorded(folder) is not None
         return Finding(name, chrom, "follows" if there else "absent", f"after {_listed(study, makes)}")
     return Finding(name, chrom, *standing(study, name, chrom))
@@ -105,9 +104,12 @@ def _judge(study: Study, name: str, chrom: str, offer: Offer, found: Mapping[Key
 
 def standing(study: Study, name: str, chrom: str = "") -> tuple[State, str]:
     """How one asset's partition stands, and why; `blocked` where something that it is made from is not up to date."""
-    product = graph.ASSETS[name].product
+    asset = graph.ASSETS[name]
     try:
-        return judge(product(study, chrom)) if product else _judge_by_inputs(study, name)
+        # The files of a study may be generated when they are asked for, so one that was never made is not asked.
+        if asset.product is None or (asset.folder and study.recorded(asset.folder(study, chrom)) is None):
+            return _judge_by_inputs(study, name, chrom)
+        return judge(asset.product(study, chrom))
     except GlmError as error:
         return "blocked", error.problem
 
@@ -156,9 +158,9 @@ def _damage(product: Product, manifest: Manifest) -> str:
     return f"{_shortened(product.lost(manifest)) or 'a file'} lost or not as its checksum says"
 
 
-def _judge_by_inputs(study: Study, name: str) -> tuple[State, str]:
+def _judge_by_inputs(study: Study, name: str, chrom: str) -> tuple[State, str]:
     """Compare what a manifest names with the versions that are there now; what a registry says is not asked."""
-    folder = graph.folder_of(study, name)
+    folder = graph.folder_of(study, name, chrom)
     manifest = study.recorded(folder)
     if manifest is None:
         return _without_manifest(study.product(name, folder, {}, {}))
@@ -176,17 +178,18 @@ def _judge_by_inputs(study: Study, name: str) -> tuple[State, str]:
 
 def _version_now(study: Study, key: str) -> str | None:
     """Data version of what an input's name means; None for what is not this study's. `absent` where it is not there."""
-    name, _, chrom = key.partition("/")
-    asset = graph.ASSETS.get(name)
     # What follows an unpartitioned asset's name is a registered version, such as `head_v3/4`.
-    if asset is None or chrom not in graph.partitions(study, name):
+    part = graph.part_of(study, key)
+    if part is None:
         return None
+    name, chrom = part
+    asset = graph.ASSETS[name]
     if name == "glm_checkpoint":
         return study.checkpoint().data_version
     if name == "reference_genome":
         return study.reference().data_version
     if asset.product is None:
-        manifest = study.recorded(graph.folder_of(study, name))
+        manifest = study.recorded(graph.folder_of(study, name, chrom))
     elif name in HEADS:
         manifest = study.head(name, allow_partial=True).current()
     else:
@@ -223,13 +226,6 @@ def _judge_release(study: Study, offer: Offer) -> tuple[State, str]:
         if md5 != here.inputs["md5"] and not is_newer:
             return "stale", f"the source offers {release.date:%Y%m%d}, {here.inputs['date']} is here"
     return "current", ""
-
-
-def _folder(study: Study, name: str, chrom: str) -> Path:
-    """Where a product lies, found without what it is made from."""
-    if name in HEADS or name.endswith("_probe"):
-        return study.head_folder(name)
-    return study.tables / name / f"chrom={chrom}" if chrom else graph.folder_of(study, name)
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

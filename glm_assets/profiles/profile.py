@@ -180,6 +180,10 @@ class EncoderSettings(_Section):
             raise ValueError(
                 "log_likelihood makes no vectors for heads; the asset variant_likelihoods takes it by itself"
             )
+        if pooling.kind == "positions":
+            raise ValueError(
+                "positions makes no vectors for heads, which take pairs and sequences of one pooled width"
+            )
         if info.field_name == "sequence_pooling" and pooling.needs_variant:
             raise ValueError(
                 "a test sequence has no variant to pool around; allowed: mean, mean_bf16, covariance:N"

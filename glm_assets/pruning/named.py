@@ -25,14 +25,16 @@ from glm_assets.lineage.study import Study
 from glm_assets.sources.reference import FASTA
 from glm_assets.storage.data_root import IDENTITY
 from glm_assets.storage.products import Manifest
-from glm_assets.storage.schemas import PUBLISHED
-from glm_assets.storage.tables import PART, read_part, table_folder
+from glm_assets.storage.schemas import LAYER_COMPARISON, PUBLISHED
+from glm_assets.storage.tables import PART, Table, read_part, table_folder
+from glm_assets.studies.metagenome.study import CLASSIFIER_FOLDER
+from glm_assets.studies.metagenome.training import ENCODER, KEYS
 from glm_assets.variants.user_windows import blocks, scorable_windows
 
-INDEXES: Final = tuple(table.name for table in PUBLISHED if "key" in table.schema)
+INDEXES: Final = tuple(table for table in PUBLISHED if "key" in table.schema)
 """Tables that name vectors."""
 
-_EMBEDDED_BY_RECIPE: Final = (*INDEXES, "layer_comparison")
+_EMBEDDED_BY_RECIPE: Final = (*INDEXES, LAYER_COMPARISON)
 _SCORED: Final = ["row", "chrom", "pos", "ref", "alt", "reason"]
 
 
@@ -59,13 +61,17 @@ class NamedVectors:
     def keys(self) -> pl.Series:
         """All of them, as 32 bytes each, some several times."""
         probes = [probe_key(fingerprint) for fingerprint in self._both_strands]
-        parts = [pl.Series("key", probes, pl.String), *self._in_tables(), *self._of_windows(), *self._scored()]
+        named = (*self._in_tables(), *self._of_windows(), *self._scored(), *self._classified())
+        parts = [pl.Series("key", probes, pl.String), *named]
         return pl.concat([part.rename("key") for part in parts]).str.decode("hex")
 
     def _encoders(self) -> Iterator[tuple[str, bool]]:
         """Fingerprint of every encoder whose vectors this data root has or would make, and whether of both strands."""
         for manifest in self._manifests(_EMBEDDED_BY_RECIPE):
-            yield from _of_recipe(manifest.recipe)
+            if "encoder" in manifest.recipe:
+                yield from _of_recipe(manifest.recipe)
+        if (classifier := self._frozen_classifier()) is not None:
+            yield from _of_recipe({"encoder": json.loads((classifier / ENCODER).read_text(encoding="utf-8"))})
         self._catalogue.small_files(import_records.FOLDER)
         for path in sorted((self._catalogue.root / import_records.FOLDER).glob("*.json")):
             for entry in json.loads(path.read_text(encoding="utf-8"))["imports"]:
@@ -79,19 +85,15 @@ class NamedVectors:
                 yield spec.fingerprint, spec.reverse_complement
             yield from _of_sweep(self._catalogue)
 
-    def _manifests(self, names: tuple[str, ...]) -> Iterator[Manifest]:
-        for name in names:
-            for folder in self._folders(name):
+    def _manifests(self, tables: tuple[Table, ...]) -> Iterator[Manifest]:
+        for table in tables:
+            for folder in self._catalogue.table_folders(table):
                 if manifest := self._catalogue.recorded(folder):
                     yield manifest
 
-    def _folders(self, name: str) -> list[Path]:
-        tables = self._catalogue.tables
-        return [table_folder(tables, name), *(table_folder(tables, name, chrom) for chrom in CHROMOSOMES)]
-
     def _in_tables(self) -> Iterator[pl.Series]:
-        for name in INDEXES:
-            for folder in self._folders(name):
+        for table in INDEXES:
+            for folder in self._catalogue.table_folders(table):
                 if self._is_whole(folder):
                     yield read_part(self._catalogue.files(folder), ["key"])["key"]
 
@@ -150,6 +152,19 @@ class NamedVectors:
                     yield pair_keys(windows, fingerprint, self._windows)
                 if known is not False:
                     yield pair_keys(both, fingerprint, self._windows)
+
+    def _classified(self) -> Iterator[pl.Series]:
+        """Keys of the reads that a classifier on frozen vectors was trained on."""
+        if (classifier := self._frozen_classifier()) is not None:
+            yield pl.read_parquet(classifier / KEYS, columns=["key"])["key"]
+
+    def _frozen_classifier(self) -> Path | None:
+        """Folder of the study metagenome's classifier; None without one, and where the language model was tuned."""
+        folder = self._catalogue.root / CLASSIFIER_FOLDER
+        if self._catalogue.recorded(folder) is None:
+            return None
+        files = self._catalogue.files(folder)
+        return files if (files / KEYS).is_file() else None
 
     def _genome(self) -> ReferenceGenome | None:
         if self._catalogue.recorded(self._catalogue.reference_folder) is None:

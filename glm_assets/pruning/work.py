@@ -10,6 +10,8 @@ from typing import Final
 from glm_assets.errors import StorageError
 from glm_assets.pruning.items import LONG_S, age_s, entries_of
 from glm_assets.storage.products import MANIFEST, Manifest
+from glm_assets.storage.schemas_impact import READ_EMBEDDINGS
+from glm_assets.studies.metagenome.study import CLASSIFIER_FOLDER
 
 _WORK = re.compile(r"\.(.+)\.([0-9a-f]{16})\.partial")
 
@@ -21,8 +23,11 @@ _VECTOR_WRITERS: Final = (
     "layer_comparison",
     "test_embeddings",
     "scored_variants",
+    READ_EMBEDDINGS.name,
 )
-"""Assets that publish vectors before the table that names them is there."""
+"""Tables whose assets publish vectors before they are there, and name them."""
+
+_DIVISION: Final = f"{READ_EMBEDDINGS.outer}="
 
 
 def is_working_folder(path: Path) -> bool:
@@ -50,7 +55,7 @@ def require_no_vectors_begun(roots: Iterable[Path]) -> None:
         StorageError: A working folder of a product with vectors is there.
     """
     for root in roots:
-        for work in _with_vectors(root / "tables"):
+        for work in _with_vectors(root):
             if not is_superseded(work):
                 raise StorageError(
                     f"{work} was left by a run, or belongs to one at work, whose vectors no table names yet",
@@ -58,7 +63,12 @@ def require_no_vectors_begun(roots: Iterable[Path]) -> None:
                 )
 
 
-def _with_vectors(tables: Path) -> Iterator[Path]:
+def _with_vectors(root: Path) -> Iterator[Path]:
+    tables = root / "tables"
     for name in _VECTOR_WRITERS:
         beside = (path for path in entries_of(tables) if path.name.startswith(f".{name}."))
-        yield from filter(is_working_folder, (*beside, *entries_of(tables / name)))
+        own = entries_of(tables / name)
+        divided = (path for folder in own if _DIVISION in folder.name for path in entries_of(folder))
+        yield from filter(is_working_folder, (*beside, *own, *divided))
+    # One whose language model is tuned has no vectors in the store, but its folder does not say so yet.
+    yield from filter(is_working_folder, entries_of(root / CLASSIFIER_FOLDER.parent))

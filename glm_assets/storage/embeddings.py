@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from glm_assets.errors import FormatError, MissingUpstreamError, StorageError
 from glm_assets.storage.atomic import digest_of
 from glm_assets.storage.mirror import Mirror
-from glm_assets.storage.pair_reader import PairReader
 from glm_assets.storage.remote_shards import RemoteShards
 from glm_assets.storage.shards import DamagedShardError, Shard, ShardFolder
 from glm_assets.storage.vector_files import Vectors
+from glm_assets.storage.vector_reader import VectorReader
 
 __all__ = ["EmbeddingStore", "Vectors"]
 
@@ -37,7 +37,7 @@ class EmbeddingStore:
     Keys are SHA-256 hex digests (64 characters) and are stored as 32 bytes. A key has either two vectors, the
     reference and the difference variant - reference, or one, a sequence's own. The difference is what is stored,
     because two vectors that were rounded on their own lose it. Sequences are compared with each other and therefore
-    always stored as float32.
+    stored as float32, unless their user asks for less.
 
     Args:
         folder: A path, or a URL that fsspec knows, such as `s3://bucket/embeddings`. Made on the first append.
@@ -45,6 +45,7 @@ class EmbeddingStore:
         dtype: Type of the pairs appended from now on, `float32` or `float16`; all are read as float32. Vectors that
             are there in a coarser type count as missing.
         cache: Local folder below which copies of what is read from and written to a URL are kept.
+        sequence_dtype: As `dtype`, for the vectors of sequences.
 
     Attributes:
         damaged: Shards set aside so far because their vectors are missing or differ from their checksum.
@@ -55,14 +56,17 @@ class EmbeddingStore:
             when the store cannot be reached, or its disk is full.
     """
 
-    def __init__(self, folder: Path | str, dtype: str = "float32", *, cache: Path | None = None) -> None:
-        if dtype not in _STORED_TYPES:
-            raise FormatError(
-                f"vectors cannot be stored as {dtype!r}", expected=f"one of {', '.join(_STORED_TYPES)}"
-            )
+    def __init__(
+        self,
+        folder: Path | str,
+        dtype: str = "float32",
+        *,
+        cache: Path | None = None,
+        sequence_dtype: str = "float32",
+    ) -> None:
+        self._dtype, self._sequence_dtype = _stored_type(dtype), _stored_type(sequence_dtype)
         self.damaged = 0
         self._place = _open_place(folder, cache)
-        self._dtype = np.dtype(dtype)
         self._judged: set[str] = set()
         self._shards: dict[str, Shard] = {}
         self._rows = _NO_ROWS
@@ -71,6 +75,11 @@ class EmbeddingStore:
     def dtype(self) -> str:
         """Type of the pairs that are appended."""
         return self._dtype.name
+
+    @property
+    def sequence_dtype(self) -> str:
+        """Type of the vectors of sequences that are appended."""
+        return self._sequence_dtype.name
 
     @property
     def folder(self) -> Path:
@@ -113,7 +122,7 @@ class EmbeddingStore:
             FormatError: The counts differ.
             StorageError: The shard cannot be kept; nothing of it is left, and the store is as it was.
         """
-        self._append(keys, (vectors,), np.dtype(np.float32))
+        self._append(keys, (vectors,), self._sequence_dtype)
 
     def read(self, keys: pl.Series) -> tuple[Vectors, Vectors]:
         """Reference vectors and differences, each (n, dimension) float32 in the order of `keys`.
@@ -125,21 +134,23 @@ class EmbeddingStore:
         pairs = self._read(keys, per_key=2)
         return pairs[:, 0], pairs[:, 1]
 
-    def open_pairs(self, keys: pl.Series) -> PairReader:
+    def open_pairs(self, keys: pl.Series) -> VectorReader:
         """Find pairs once, to read any of them again and again in the order of `keys`.
 
         Raises:
             MissingUpstreamError: A key has no vectors.
             FormatError: The keys are not those of pairs of one encoder.
         """
-        parts, shards = self._open_shards(keys)
-        _, dimension = _common_shape(shards, 2)
-        shard = np.empty(len(keys), np.int32)
-        row = np.empty(len(keys), np.int64)
-        for number, part in enumerate(parts):
-            shard[part["at"].to_numpy()] = number
-            row[part["at"].to_numpy()] = part["row"].to_numpy()
-        return PairReader(shards, shard, row, dimension)
+        return self._open(keys, per_key=2)
+
+    def open_sequences(self, keys: pl.Series) -> VectorReader:
+        """Find vectors of sequences once, to read any of them again and again in the order of `keys`.
+
+        Raises:
+            MissingUpstreamError: A key has no vector.
+            FormatError: The keys are not those of sequences of one encoder.
+        """
+        return self._open(keys, per_key=1)
 
     def read_sequences(self, keys: pl.Series) -> Vectors:
         """Vectors of single sequences, (n, dimension) float32 in the order of `keys`.
@@ -216,6 +227,16 @@ class EmbeddingStore:
             out[part["at"].to_numpy()] = vectors[part["row"].to_numpy()]
         return out
 
+    def _open(self, keys: pl.Series, per_key: int) -> VectorReader:
+        parts, shards = self._open_shards(keys)
+        _, dimension = _common_shape(shards, per_key)
+        shard = np.empty(len(keys), np.int32)
+        row = np.empty(len(keys), np.int64)
+        for number, part in enumerate(parts):
+            shard[part["at"].to_numpy()] = number
+            row[part["at"].to_numpy()] = part["row"].to_numpy()
+        return VectorReader(shards, shard, row, dimension)
+
     def _open_shards(self, keys: pl.Series) -> tuple[list[pl.DataFrame], list[NDArray[np.floating]]]:
         """Places of the keys by shard (`at` in the keys, `row` in the shard), and these shards' vectors."""
         while True:
@@ -250,7 +271,8 @@ class EmbeddingStore:
         except DamagedShardError as error:
             self._set_aside(error)
             return None
-        if np.dtype(shard.vectors.dtype).itemsize < self._dtype.itemsize:
+        wanted = self._sequence_dtype if shard.vectors.vectors_per_key == 1 else self._dtype
+        if np.dtype(shard.vectors.dtype).itemsize < wanted.itemsize:
             return None
         self._shards[name] = shard
         rows = pl.int_range(pl.len(), dtype=pl.UInt32)
@@ -272,6 +294,12 @@ class EmbeddingStore:
             self._shards.pop(name, None)
         if names:
             self._rows = self._rows.filter(~pl.col("shard").is_in(list(names)))
+
+
+def _stored_type(name: str) -> np.dtype[np.floating]:
+    if name not in _STORED_TYPES:
+        raise FormatError(f"vectors cannot be stored as {name!r}", expected=f"one of {', '.join(_STORED_TYPES)}")
+    return np.dtype(name)
 
 
 def _open_place(folder: Path | str, cache: Path | None) -> ShardFolder:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from glm_assets.storage.schemas_impact import IMPACT_TABLES
+from glm_assets.storage.schemas_metagenome import METAGENOME_TABLES
 from glm_assets.storage.schemas_release import CLINVAR_RELEASE_DIFF
 from glm_assets.storage.tables import Column, Table
 
@@ -391,4 +393,6 @@ PUBLISHED = (
     TEST_STRUCTURE,
     SCORED_VARIANTS,
     EXPERIMENT_AGREEMENT,
+    *IMPACT_TABLES,
+    *METAGENOME_TABLES,
 )

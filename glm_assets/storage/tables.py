@@ -6,14 +6,19 @@ from it. The tables themselves are listed in `glm_assets.storage.schemas`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
 from glm_assets.errors import FormatError
 
 PART = "part.parquet"
+
+OUTER_VALUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What a table's folders may be divided by, such as the name of a person or a sample."""
 
 # Neighbouring windows overlap, so their text compresses about forty-fold with zstd.
 _COMPRESSION_LEVEL = 3
@@ -37,17 +42,27 @@ class Table:
         description: What a row is.
         columns: In order.
         file: Where it lies in the folder of tables, if it belongs to the product of another table.
+        outer: What its folders are divided by above the chromosome, such as `individual`.
     """
 
     name: str
     description: str
     columns: tuple[Column, ...]
     file: str | None = None
+    outer: str | None = None
 
     @property
     def file_name(self) -> str:
         """Name of its file in the folder of its product."""
         return Path(self.file).name if self.file else PART
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Where its files lie in the folder of tables, as glob patterns; the first that finds any has them all."""
+        if self.file:
+            return (self.file,)
+        folder = f"{self.name}/{self.outer}=*" if self.outer else self.name
+        return f"{folder}/{PART}", f"{folder}/chrom=*/{PART}"
 
     @property
     def schema(self) -> pl.Schema:
@@ -86,9 +101,10 @@ class Table:
         frame.write_parquet(path, compression="zstd", compression_level=_COMPRESSION_LEVEL)
 
 
-def table_folder(tables: Path, name: str, chrom: str | None = None) -> Path:
-    """Folder of a table, or of its partition: `<tables>/<name>[/chrom=<C>]`."""
-    return tables / name / f"chrom={chrom}" if chrom else tables / name
+def table_folder(tables: Path, name: str, chrom: str | None = None, **outer: str) -> Path:
+    """Folder of a table, or of its partition: `<tables>/<name>[/<outer>=<value>][/chrom=<C>]`."""
+    folder = tables.joinpath(name, *(f"{key}={value}" for key, value in outer.items()))
+    return folder / f"chrom={chrom}" if chrom else folder
 
 
 def read_part(folder: Path, columns: list[str] | None = None) -> pl.DataFrame:

@@ -37,12 +37,14 @@ class VectorFile:
         mtime_ns: Modification time.
         xxh3_128: Checksum, hexadecimal. It shows damage, at a tenth of the time of a cryptographic one.
         dtype: Type of the numbers, `float32` or `float16`.
+        vectors_per_key: Two of pairs, one of sequences; 0 in indexes that are older than sequences in float16.
     """
 
     size: int
     mtime_ns: int
     xxh3_128: str
     dtype: str
+    vectors_per_key: int = 0
 
     def holds(self, path: Path) -> bool:
         """Whether `path` still is this file; the checksum is read only when the time stamp differs.
@@ -93,7 +95,7 @@ def write_vectors(path: Path, parts: Sequence[Vectors], dtype: np.dtype[np.float
             sync.written(stream.tell())
         sync.finish()
     stat = path.stat()
-    return VectorFile(stat.st_size, stat.st_mtime_ns, digest.hexdigest(), dtype.name)
+    return VectorFile(stat.st_size, stat.st_mtime_ns, digest.hexdigest(), dtype.name, len(parts))
 
 
 class _EarlySync:

@@ -6,6 +6,7 @@ blocks a writer and no partition waits for another.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from glob import escape
 from pathlib import Path
@@ -16,12 +17,15 @@ from glm_assets.genome.contigs import CHROMOSOMES
 from glm_assets.storage.atomic import atomic_path, remove_leftovers
 from glm_assets.storage.disk_space import explained_room, is_full
 from glm_assets.storage.remote_root import RemoteRoot
-from glm_assets.storage.tables import PART, Table
+from glm_assets.storage.tables import OUTER_VALUE, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 WAREHOUSE = "warehouse.duckdb"
+
+_CHROMOSOME = f"chrom=(?:{'|'.join(CHROMOSOMES)})"
+_VALUE = OUTER_VALUE.pattern
 
 
 def refresh_warehouse(tables: Path, warehouse: Path, published: Iterable[Table]) -> list[str]:
@@ -57,10 +61,11 @@ def _write_views(tables: Path, warehouse: Path, published: Iterable[Table]) -> l
         views = []
         with duckdb.connect(str(fresh)) as connection:
             for table in published:
-                folder, pattern = _files(tables.resolve(), table)
-                if not any(folder.glob(pattern)):
+                pattern = next((each for each in table.patterns if any(tables.glob(each))), None)
+                if pattern is None:
                     continue
-                _create_view(connection, table.name, [f"{escape(str(folder))}/{pattern}"], warehouse.name)
+                place = f"{escape(str(tables.resolve()))}/{pattern}"
+                _create_view(connection, table.name, [place], warehouse.name)
                 views.append(table.name)
     return views
 
@@ -145,18 +150,9 @@ def open_remote_warehouse(remote: RemoteRoot, tables: str, published: Iterable[T
 
 
 def _remote_files(names: Collection[str], table: Table) -> list[str]:
-    """A table's files among the names in the folder of tables, as `_files` finds them in a folder."""
-    single = table.file or f"{table.name}/{PART}"
-    if single in names:
-        return [single]
-    parts = [] if table.file else [f"{table.name}/chrom={chrom}/{PART}" for chrom in CHROMOSOMES]
-    return [part for part in parts if part in names]
-
-
-def _files(tables: Path, table: Table) -> tuple[Path, str]:
-    """The folder of a table's files, and the pattern they follow there."""
-    if table.file:
-        file = tables / table.file
-        return file.parent, file.name
-    folder = tables / table.name
-    return folder, PART if (folder / PART).is_file() else f"chrom=*/{PART}"
+    """A table's files among the names in the folder of tables, whoever wrote them."""
+    for pattern in table.patterns:
+        exact = re.compile(re.escape(pattern).replace(r"chrom=\*", _CHROMOSOME).replace(r"\*", _VALUE))
+        if found := sorted(name for name in names if exact.fullmatch(name)):
+            return found
+    return []

@@ -50,7 +50,7 @@ def write_model_files(card: ModelCard, folder: Path, run_id: str) -> list[Path]:
 
 
 def signature_of(card: ModelCard) -> ModelSignature:
-    """Rows of `in_dim` float32 numbers to unit vectors of a head, or to probabilities (n,) float64 of a probe."""
+    """Rows of `in_dim` float32 numbers to unit vectors of a head, or to one float64 number a row."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec

@@ -18,14 +18,14 @@ class ModelCard:
     """What a model takes and gives, and who loads it.
 
     Attributes:
-        kind: `head`: rows of unit vectors; `probe`: probabilities.
+        kind: `head`: rows of unit vectors; `probe`: probabilities; `regressor`: numbers.
         in_dim: Width of the vectors it takes, (n, in_dim) float32.
-        out_dim: Width of the unit vectors it gives, (n, out_dim) float32; None for probabilities, (n,) float64.
+        out_dim: Width of the unit vectors it gives, (n, out_dim) float32; None for one number a row, (n,) float64.
         loader: Module whose `_load_pyfunc(folder)` returns an object with `predict`.
         requirements: Packages that loading needs.
     """
 
-    kind: Literal["head", "probe"]
+    kind: Literal["head", "probe", "regressor"]
     in_dim: int
     out_dim: int | None
     loader: str

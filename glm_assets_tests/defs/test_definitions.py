@@ -13,6 +13,23 @@ from glm_assets_tests.lineage.studies import tiny_study
 
 TRAINED_ON = {"variant_embeddings", "mutation_ladders", "split_audit"}
 SCORED_BY = {"reference_genome", "glm_checkpoint", "head_v3", "linear_probe", "covariance_probe"}
+IMPACT = {
+    "impact/individual_alignments": set(),
+    "impact/individual_variants": {"clinvar_release", "impact/individual_alignments"},
+    "impact/read_examples": {"impact/individual_variants", "impact/individual_alignments"},
+    "impact/read_embeddings": {"impact/read_examples"},
+    "impact/training_set": {"impact/read_examples", "impact/read_embeddings"},
+    "impact/head": {"impact/training_set"},
+    "impact/report": {"impact/head", "impact/training_set"},
+    "impact/predictions": {"impact/head", "reference_genome"},
+}
+METAGENOME = {
+    "metagenome/reads": set(),
+    "metagenome/splits": {"metagenome/reads"},
+    "metagenome/classifier": {"metagenome/splits"},
+    "metagenome/evaluation": {"metagenome/classifier"},
+    "metagenome/predictions": {"metagenome/classifier"},
+}
 DEPENDENCIES = {
     "clinvar_release": set(),
     "reference_genome": set(),
@@ -42,6 +59,8 @@ DEPENDENCIES = {
     "submission": {"test_embeddings", "head_v3"},
     "submission_score": {"submission", "test_sequences", "variant_windows"},
     "scored_variants": SCORED_BY,
+    **IMPACT,
+    **METAGENOME,
 }
 GROUPS = {
     "sources": {"clinvar_release", "reference_genome", "glm_checkpoint"},
@@ -52,18 +71,28 @@ GROUPS = {
     },
     "heads": {"head_v0", "head_v1", "head_v2", "head_v3", "linear_probe", "covariance_probe", "head_search"},
     "submission": {"test_sequences", "test_embeddings", "submission"},
+    "impact": set(IMPACT),
+    "metagenome": set(METAGENOME),
 }
 JOBS = (
     *("sources", "embed", "embed_for_evaluation", "layer_sweep", "train", "search", "evaluate", "submit"),
-    "score_variants",
+    *("score_variants", "impact_embed", "impact_train", "metagenome"),
 )
-EMBED_JOBS = {"embed", "embed_for_evaluation"}
+EMBED_JOBS = {"embed", "embed_for_evaluation", "impact_embed"}
 VECTORS = {"variant_embeddings", "covariance_embeddings", "variant_likelihoods"}
-PARTITIONED = {"clinvar_variants", "variant_windows"} | VECTORS
+IMPACT_VECTORS = "impact/read_embeddings"
+IMPACT_PARTITIONED = {
+    *("impact/individual_alignments", "impact/individual_variants", "impact/read_examples", IMPACT_VECTORS),
+}
+PARTITIONED = {"clinvar_variants", "variant_windows"} | VECTORS | IMPACT_PARTITIONED
 HEADS = {"head_v0", "head_v1", "head_v2", "head_v3"}
-GPU = (
-    VECTORS | HEADS | {"layer_comparison", "mutation_ladders", "head_search", "test_embeddings", "scored_variants"}
-)
+GPU = {
+    *VECTORS,
+    *HEADS,
+    *("layer_comparison", "mutation_ladders", "head_search", "test_embeddings", "scored_variants"),
+    *(IMPACT_VECTORS, "impact/head", "impact/predictions"),
+    *("metagenome/classifier", "metagenome/evaluation", "metagenome/predictions"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +107,7 @@ def graph(defs):
 
 
 def node(graph, name: str):
-    return graph.get(dg.AssetKey(name))
+    return graph.get(dg.AssetKey.from_user_string(name))
 
 
 def test_the_definitions_load(defs):
@@ -107,7 +136,7 @@ def test_groups_partitions_and_gpu_marks(graph):
 
 def test_gpu_steps_ask_kubernetes_and_ray_for_a_gpu(defs):
     for name in GPU:
-        tags = defs.resolve_assets_def(name).op.tags
+        tags = defs.resolve_assets_def(dg.AssetKey.from_user_string(name)).op.tags
         container = json.loads(tags["dagster-k8s/config"])["container_config"]
         assert container["resources"]["limits"] == {"nvidia.com/gpu": 1}
         assert json.loads(tags["dagster-ray/config"]) == {"num_gpus": 1}
@@ -127,6 +156,9 @@ def test_tables_show_their_columns(graph):
         *("clinvar_variants", "variant_windows", "variant_embeddings", "test_sequences", "split_audit"),
         *("variant_likelihoods", "mutation_ladders", "head_search", "head_comparison", "submission_score"),
         "clinvar_release_diff",
+        *IMPACT_PARTITIONED,
+        *("impact/training_set", "impact/report", "impact/predictions"),
+        *("metagenome/reads", "metagenome/splits", "metagenome/evaluation", "metagenome/predictions"),
     ):
         schema = node(graph, name).metadata["dagster/column_schema"]
         assert all(column.description for column in schema.columns)
@@ -134,7 +166,8 @@ def test_tables_show_their_columns(graph):
 
 def test_checks_of_partitioned_assets_carry_the_partitions(defs, graph):
     specs = {key: defs.resolve_asset_graph().get_check_spec(key) for key in graph.asset_check_keys}
-    assert {key.asset_key.to_user_string() for key in specs} >= PARTITIONED | {"submission", "head_v3"}
+    checked = {key.asset_key.to_user_string() for key in specs}
+    assert checked >= (PARTITIONED - {"impact/individual_alignments"}) | {"submission", "head_v3", *METAGENOME}
     for key, spec in specs.items():
         assert bool(spec.partitions_def) == (key.asset_key.to_user_string() in PARTITIONED), key
     blocking = {(key.asset_key.to_user_string(), key.name) for key, spec in specs.items() if spec.blocking}
@@ -143,6 +176,10 @@ def test_checks_of_partitioned_assets_carry_the_partitions(defs, graph):
         ("variant_windows", "reference_matches"),
         ("variant_windows", "windows_hold_their_alleles"),
         *(("split_audit", name) for name in ("no_shared_bases", "no_shared_genes", "no_duplicate_windows")),
+        ("impact/read_examples", "splits_apart"),
+        ("impact/training_set", "splits_apart"),
+        ("metagenome/splits", "no_genome_on_two_sides"),
+        ("metagenome/splits", "no_shared_sequence"),
     }
 
 

@@ -22,10 +22,12 @@ from glm_assets.lineage.embeddings import (
 )
 from glm_assets.lineage.ladders import make_mutation_ladders
 from glm_assets.lineage.likelihoods import make_variant_likelihoods
+from glm_assets.lineage.study import Study
 from glm_assets.lineage.submission import make_test_sequences
 from glm_assets.planning import graph
 from glm_assets.planning.plan import Plan, make_plan
 from glm_assets.profiles.profile import read_profile
+from glm_assets.settings import Settings
 from glm_assets.tracking import NullTracker
 from glm_assets_tests.data_roots import copied, listing, with_settings
 from glm_assets_tests.defs.conftest import make_windows, silent
@@ -33,6 +35,7 @@ from glm_assets_tests.lineage.studies import tiny_environment, tiny_study, write
 
 CHROMOSOMES = ("21", "22")
 MADE = [*graph.SOURCES, "embed", "split_audit"]
+NOT_ASKED_FOR = {"scored_variants", *graph.IMPACT, *graph.METAGENOME}
 NO_RELEASE = "there is no ClinVar release in ROOT/data/sources/clinvar"
 MAKERS: dict[str, Callable] = {
     "variant_embeddings": make_variant_embeddings,
@@ -82,6 +85,17 @@ def test_a_plan_knows_the_graph_and_the_jobs_of_dagster(defs):
         above.add(name)
 
 
+def test_studies_are_planned_where_they_are_asked_for(tmp_path):
+    """Their generated files are not there and do not appear."""
+    study = Study(Settings(profile="demo", data_root=str(tmp_path / "data"), offline=True))
+    assert all(graph.ASSETS[name].optional for name in {*graph.IMPACT, *graph.METAGENOME})
+    assert not {one.asset for one in make_plan(study).findings} & NOT_ASKED_FOR
+    plan = make_plan(study, ["impact_embed", "impact_train", "metagenome"])
+    assert {one.asset for one in plan.findings} == {*graph.IMPACT, *graph.METAGENOME}
+    assert set(states(plan).values()) == {"absent"}
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_made_needs_nothing_and_stays_as_it_is(embedded):
     before = listing(embedded.root)
     plan = make_plan(embedded, MADE)
@@ -95,7 +109,7 @@ def test_a_finished_lineage_needs_nothing_and_stays_as_it_is(lineage):
     before = listing(lineage.study.root)
     plan = make_plan(lineage.study)
     assert set(states(plan).values()) == {"current"}
-    assert {one.asset for one in plan.findings} == set(graph.ASSETS) - {"scored_variants"}  # it was not asked for
+    assert {one.asset for one in plan.findings} == set(graph.ASSETS) - NOT_ASKED_FOR
     assert (plan.works, plan.cost.windows, plan.cost.disk_bytes, plan.cost.gpu_hours) == ([], 0, 0, 0.0)
     assert listing(lineage.study.root) == before
 
@@ -128,7 +142,7 @@ def test_another_label_policy_is_followed_to_the_submission(lineage, tmp_path):
     follow = {name for name, state in states(plan).items() if state == "follows"}
     unaffected = {*graph.SOURCES, "test_sequences", "test_embeddings"}
     assert {name.split("/")[0] for name in follow} == (
-        set(graph.ASSETS) - unaffected - {"clinvar_variants", "clinvar_release_diff", "scored_variants"}
+        set(graph.ASSETS) - unaffected - NOT_ASKED_FOR - {"clinvar_variants", "clinvar_release_diff"}
     )
 
 
@@ -301,4 +315,6 @@ def test_planning_loads_no_torch(embedded):
 
 
 def test_a_plan_of_dagster_assets_is_complete(defs):
-    assert {dg.AssetKey(name) for name in graph.ASSETS} == set(defs.resolve_asset_graph().get_all_asset_keys())
+    assert {dg.AssetKey.from_user_string(name) for name in graph.ASSETS} == set(
+        defs.resolve_asset_graph().get_all_asset_keys()
+    )

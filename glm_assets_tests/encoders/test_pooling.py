@@ -21,6 +21,8 @@ OFFSETS = np.array([0, 3, 50, 99])
         ("centre:10", [(0, 5), (0, 8), (45, 55), (94, 100)]),
         ("centre:5", [(0, 3), (1, 6), (48, 53), (97, 100)]),
         ("covariance:4", [(0, 100), (3, 100), (50, 100), (99, 100)]),
+        ("positions:40", [(0, 40)] * 4),
+        ("positions:140", [(0, 100)] * 4),
     ],
 )
 def test_positions_are_those_that_the_name_says_as_far_as_the_window_reaches(name, spans):
@@ -34,8 +36,29 @@ def test_a_covariance_has_a_number_for_each_pair_of_directions():
     assert Pooling.parse("downstream:64").dimension(4096) == 4096
 
 
+def test_positions_are_as_many_vectors_and_know_of_no_variant():
+    pooling = Pooling.parse("positions:150")
+    assert pooling.dimension(512) == 76_800
+    assert not pooling.needs_variant
+    assert not pooling.depends_on_offset
+    assert (pooling.positions_before_variant, pooling.positions_from_variant) == (0, None)
+
+
 @pytest.mark.parametrize(
-    "name", ["max", "mean:3", "centre", "covariance", "downstream:0", "centre:-1", "centre:x", ""]
+    "name",
+    [
+        "min",
+        "max:2",
+        "mean:3",
+        "centre",
+        "covariance",
+        "downstream:0",
+        "positions",
+        "positions:0",
+        "centre:-1",
+        "centre:x",
+        "",
+    ],
 )
 def test_an_unknown_pooling_is_an_error_that_lists_the_known(name):
     with pytest.raises(EncoderError, match=r"mean, mean_bf16, downstream, downstream:POSITIONS, centre:POSITIONS"):

@@ -46,6 +46,15 @@ def test_a_covariance_is_the_matrix_of_second_moments_along_the_fixed_directions
         assert np.linalg.norm(vector) == pytest.approx(np.linalg.norm(moments), rel=1e-5)  # Frobenius
 
 
+@pytest.mark.parametrize(("count", "zeros"), [(2, 0), (5, 0), (7, 2)])
+def test_positions_are_the_first_rows_one_after_the_other_with_zeros_for_those_missing(count, zeros):
+    hidden = np.arange(2 * 5 * 3).reshape(2, 5, 3)
+    found = pool_outputs(Pooling("positions", count), torch.from_numpy(hidden).bfloat16())
+    assert found.dtype == torch.float32
+    rows = [[*window[:count].ravel(), *[0] * (3 * zeros)] for window in hidden]
+    np.testing.assert_array_equal(found.numpy(), rows)
+
+
 def test_directions_are_pinned_and_of_length_one():
     """They are part of every covariance ever stored: a change would silently mix vectors that do not compare."""
     directions = fixed_directions(8, 2)

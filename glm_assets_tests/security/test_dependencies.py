@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from glm_assets.encoders.evo1.config import INSTALL
 from glm_assets_tests.conftest import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -66,6 +67,13 @@ def test_everything_installed_that_the_project_needs_is_pinned():
     needed = {name: found for name in closure() if (found := installed(name))}
     assert len(needed) > 100
     assert sorted(f"{name}=={found}" for name, found in needed.items() if name not in PINS) == []
+
+
+def test_what_make_installs_without_its_dependencies_is_pinned_and_told_alike():
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    names = re.search(r"^EVO1 := --no-deps (.+)$", makefile, re.MULTILINE)[1].split()
+    assert set(names) == {"stripedhyena", "evo-model"}
+    assert all(f"{name}{PINS[name].specifier}" in INSTALL for name in names)
 
 
 def test_a_pin_names_one_version():

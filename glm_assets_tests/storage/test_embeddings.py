@@ -111,6 +111,39 @@ def test_sequences_keep_float32_whatever_the_type_of_pairs(tmp_path):
     assert np.array_equal(store.read_sequences(keys), vectors)
 
 
+def test_sequences_are_float16_for_those_who_ask_and_missing_for_those_who_do_not(tmp_path):
+    coarse = EmbeddingStore(tmp_path, sequence_dtype="float16")
+    keys = keys_of("a", "b")
+    vectors = vectors_of(keys, 500)[0]
+    coarse.append_sequences(keys, vectors)
+    assert np.array_equal(coarse.read_sequences(keys), vectors.astype(np.float16).astype(np.float32))
+    assert not EmbeddingStore(tmp_path, "float16", sequence_dtype="float16").missing(keys).any()
+    fine = EmbeddingStore(tmp_path, dtype="float16")  # of pairs only
+    assert fine.missing(keys).all()
+    fine.append_sequences(keys, vectors)
+    assert np.array_equal(EmbeddingStore(tmp_path).read_sequences(keys), vectors)
+    pairs = add(EmbeddingStore(tmp_path), "pair")
+    assert not EmbeddingStore(tmp_path, "float32", sequence_dtype="float16").missing(pairs).any()
+    with pytest.raises(FormatError, match="'int8'"):
+        EmbeddingStore(tmp_path, sequence_dtype="int8")
+
+
+def test_sequences_are_read_some_at_a_time_in_any_order(tmp_path):
+    store = EmbeddingStore(tmp_path, sequence_dtype="float16")
+    keys = keys_of(*range(12))
+    vectors = vectors_of(keys, 100)[0].astype(np.float16).astype(np.float32)
+    for start in range(0, 12, 5):
+        store.append_sequences(keys[start : start + 5], vectors[start : start + 5])
+    add(store, "pair")
+    reader = store.open_sequences(keys[::-1])
+    assert (len(reader), reader.dimension) == (12, 100)
+    out = np.empty((5, 1, 100), np.float16)
+    reader.read_into(out, np.array([11, 3, 3, 0, 7]))
+    assert np.array_equal(out[:, 0].astype(np.float32), vectors[::-1][[11, 3, 3, 0, 7]])
+    with pytest.raises(FormatError, match="2 vectors each"):
+        store.open_sequences(keys_of("pair"))
+
+
 def test_encoders_of_other_dimensions_share_a_folder_but_not_a_call(tmp_path):
     store = EmbeddingStore(tmp_path)
     narrow, wide = add(store, "narrow"), keys_of("wide")

@@ -16,6 +16,8 @@ from glm_assets.storage.warehouse import open_remote_warehouse
 
 GENES = Table("genes", "One row a gene.", (Column("chrom", pl.String(), "c"), Column("n", pl.Int64(), "n")))
 
+READS = Table("reads", "One row a read.", GENES.columns, outer="individual")
+
 
 class Tables:
     """A data root in memory whose name may be odd."""
@@ -24,16 +26,18 @@ class Tables:
         self.folder = folder
         self.root = RemoteRoot(f"memory://roots/{uuid.uuid4().hex}/{name}", folder)
 
-    def put(self, chrom: str, numbers: list[int]) -> str:
+    def put(self, chrom: str, numbers: list[int], place: str = "genes") -> str:
         path = self.folder / "part.parquet"
         pl.DataFrame({"chrom": [chrom] * len(numbers), "n": numbers}).write_parquet(path)
-        name = f"tables/genes/chrom={chrom}/part.parquet"
+        name = f"tables/{place}/chrom={chrom}/part.parquet"
         self.root.put(path, name)
         return name
 
-    def rows(self) -> list[tuple]:
-        with open_remote_warehouse(self.root, "tables", [GENES]) as warehouse:
-            return warehouse.sql("select chrom, sum(n)::int from genes group by all order by all").fetchall()
+    def rows(self, table: Table = GENES) -> list[tuple]:
+        with open_remote_warehouse(self.root, "tables", [table]) as warehouse:
+            return warehouse.sql(
+                f"select chrom, sum(n)::int from {table.name} group by all order by all"
+            ).fetchall()
 
 
 @pytest.mark.parametrize("name", ["plain", "o'neil", "run[1]", "a*b", "it's-[a]*b"])
@@ -50,6 +54,16 @@ def test_a_folder_that_is_no_chromosome_s_is_not_shown(tmp_path, chrom):
     tables.put("21", [1])
     tables.put(chrom, [100])
     assert tables.rows() == [("21", 1)]
+
+
+def test_what_two_people_have_is_one_view_and_a_foreign_folder_is_none_of_theirs(tmp_path):
+    tables = Tables(tmp_path, "plain")
+    tables.put("21", [1], "reads/individual=HG00553")
+    tables.put("X", [2], "reads/individual=HG00553")
+    tables.put("21", [4], "reads/individual=NA12878.2")
+    for foreign in ("individual=", "individual=-x", "individual=a b", "sample=HG00553", "individual=a/b"):
+        tables.put("21", [100], f"reads/{foreign}")
+    assert tables.rows(READS) == [("21", 5), ("X", 2)]
 
 
 def test_a_damaged_part_is_named_with_its_table_and_the_fix(tmp_path):

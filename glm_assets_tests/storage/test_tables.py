@@ -16,6 +16,9 @@ GENES = Table(
 )
 
 
+READS = Table("reads", "One row a read.", GENES.columns, outer="individual")
+
+
 def rows(chrom: str, *numbers: int) -> pl.DataFrame:
     return pl.DataFrame({"chrom": [chrom] * len(numbers), "n": list(numbers)})
 
@@ -68,6 +71,21 @@ def test_the_warehouse_has_a_view_from_the_first_partition_on_and_keeps_chrom_a_
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         found = connection.sql("select chrom, sum(n)::int from genes group by all order by all").fetchall()
     assert found == [("21", 3), ("X", 3)]
+
+
+def test_what_two_people_have_is_one_view_and_a_foreign_folder_is_none_of_theirs(tmp_path):
+    tables, warehouse = tmp_path / "tables", tmp_path / "warehouse.duckdb"
+    for individual, chrom, number in (("HG00553", "21", 1), ("HG00553", "X", 2), ("NA12878.2", "21", 4)):
+        folder = table_folder(tables, "reads", chrom, individual=individual)
+        assert folder.relative_to(tables).parts == ("reads", f"individual={individual}", f"chrom={chrom}")
+        READS.write(rows(chrom, number), folder / PART)
+    assert refresh_warehouse(tables, warehouse, [READS]) == ["reads"]
+    for foreign in ("sample=HG00553", "notes", "individual=HG00553/.chrom=21.0123456789abcdef.partial"):
+        READS.write(rows("21", 100), tables / "reads" / foreign / "chrom=21" / PART)
+    refresh_warehouse(tables, warehouse, [READS])
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        found = connection.sql("select chrom, sum(n)::int from reads group by all order by all").fetchall()
+    assert found == [("21", 5), ("X", 2)]
 
 
 def test_a_reader_does_not_block_a_refresh(tmp_path):

@@ -21,7 +21,7 @@ def test_the_file_is_the_one_numpy_would_write_and_its_record_is_true(tmp_path, 
     np.save(tmp_path / "numpy.npy", np.stack([ref, delta], axis=1).astype(dtype))
     assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "numpy.npy").read_bytes()
     stat, content = (tmp_path / "ours.npy").stat(), (tmp_path / "ours.npy").read_bytes()
-    assert record == VectorFile(stat.st_size, stat.st_mtime_ns, xxhash.xxh3_128_hexdigest(content), dtype)
+    assert record == VectorFile(stat.st_size, stat.st_mtime_ns, xxhash.xxh3_128_hexdigest(content), dtype, 2)
     assert record.holds(tmp_path / "ours.npy")
 
 

@@ -20,15 +20,22 @@ def advance(
     model(torch.randn(2, 3)).sum().backward()
     optimizer.step()
     epoch = len(history) + 1
-    digest = folder.save_weights(epoch, model)
+    digest = folder.save_weights(folder.weights(epoch), model.state_dict())
     history.append(EpochRecord(epoch, 0.1, {"loss": 1.0}, {"score": score}, digest))
-    folder.commit(history, optimizer)
+    folder.commit(history, {"optimizer": optimizer.state_dict()})
 
 
 def parts() -> tuple[nn.Module, torch.optim.Optimizer]:
     torch.manual_seed(1)
     model = nn.Linear(3, 2)
     return model, torch.optim.AdamW(model.parameters())
+
+
+def go_on(folder: CheckpointFolder) -> list[EpochRecord]:
+    saved = folder.read()
+    assert saved
+    folder.read_weights(saved)
+    return saved.history
 
 
 def names(folder) -> set[str]:
@@ -71,7 +78,13 @@ def test_everything_comes_back(tmp_path):
     drawn = random.random(), np.random.rand(), torch.rand(1).item()
 
     fresh_model, fresh_optimizer = parts()
-    assert CheckpointFolder(tmp_path, key="k").resume(fresh_model, fresh_optimizer) == history
+    again = CheckpointFolder(tmp_path, key="k")
+    saved = again.read()
+    assert saved
+    assert saved.history == history
+    fresh_model.load_state_dict(again.read_weights(saved))
+    fresh_optimizer.load_state_dict(saved.state["optimizer"])
+    restore_rng_state(saved.rng)
     assert (random.random(), np.random.rand(), torch.rand(1).item()) == drawn
     for key, value in model.state_dict().items():
         assert torch.equal(fresh_model.state_dict()[key], value)
@@ -90,15 +103,15 @@ def test_leftovers_of_a_killed_write_are_removed_and_other_files_are_not(tmp_pat
 def test_an_epoch_without_its_commit_does_not_count(tmp_path):
     folder, (model, optimizer), history = CheckpointFolder(tmp_path, key="k"), parts(), []
     advance(folder, model, optimizer, history, 0.3)
-    folder.save_weights(2, model)
-    assert [record.epoch for record in folder.resume(*parts())] == [1]
+    folder.save_weights(folder.weights(2), model.state_dict())
+    assert [record.epoch for record in go_on(folder)] == [1]
 
 
 def test_a_folder_of_another_training_is_refused(tmp_path):
     folder, (model, optimizer) = CheckpointFolder(tmp_path, key="k"), parts()
     advance(folder, model, optimizer, [], 0.3)
     with pytest.raises(CheckpointError, match="another recipe"):
-        CheckpointFolder(tmp_path, key="other").resume(*parts())
+        CheckpointFolder(tmp_path, key="other").read()
 
 
 @pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x")])
@@ -109,7 +122,7 @@ def test_weights_that_are_lost_or_damaged_are_named(tmp_path, harm, epoch):
     advance(folder, model, optimizer, history, 0.3)
     harm(folder.weights(epoch))
     with pytest.raises(CheckpointError, match=rf"epoch_00{epoch}\.safetensors is missing or damaged"):
-        folder.resume(*parts())
+        go_on(folder)
 
 
 def test_a_state_from_a_host_with_more_gpus_is_restored_as_far_as_there_are_gpus(monkeypatch):

@@ -20,7 +20,9 @@ def result(name: str, passed: bool, *, warn: bool = False, **metadata: Any) -> d
     return dg.AssetCheckResult(check_name=name, passed=passed, severity=severity, metadata=metadata)
 
 
-def partitioned(asset: str, name: str, description: str, *, blocking: bool = False) -> dg.AssetCheckSpec:
+def partitioned(
+    asset: str | dg.AssetKey, name: str, description: str, *, blocking: bool = False
+) -> dg.AssetCheckSpec:
     """A check that carries the partitions, so that the last chromosome does not hide the others."""
     return dg.AssetCheckSpec(
         name, asset=asset, description=description, blocking=blocking, partitions_def=chromosomes

@@ -56,6 +56,7 @@ class EmbedJob:
         store_dtype: Type of the pairs.
         store_cache: Folder for copies of a store at a URL.
         stored_weights: Where the weights are fetched from; None where every machine has them already.
+        sequence_dtype: Type of the vectors of sequences.
     """
 
     spec: EncoderSpec
@@ -67,6 +68,7 @@ class EmbedJob:
     store_dtype: str
     store_cache: str | None = None
     stored_weights: StoredWeights | None = None
+    sequence_dtype: str = "float32"
 
     def load(self) -> Encoder:
         """Load the encoder; its weights are fetched first where they lie on an object store.
@@ -98,7 +100,7 @@ class EmbedJob:
     def open_store(self) -> EmbeddingStore:
         """Open the store."""
         cache = Path(self.store_cache) if self.store_cache else None
-        return EmbeddingStore(self.store, self.store_dtype, cache=cache)
+        return EmbeddingStore(self.store, self.store_dtype, cache=cache, sequence_dtype=self.sequence_dtype)
 
     def as_dict(self) -> dict[str, Any]:
         """The job as JSON-able values."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from glm_assets.encoders.base import EncoderSpec
 from glm_assets.encoders.device import CPU
 from glm_assets.encoders.evo2.plan import LOGITS, TWO_FORWARDS, pair_method
-from glm_assets.encoders.pooling import Pooling
+from glm_assets.encoders.pooling import Kind, Pooling
 from glm_assets.errors import EncoderError
 
 DEMO = "demo"
@@ -96,7 +96,7 @@ def evo2_spec(
     Args:
         name: A key of `EVO2_MODELS`.
         revision: SHA-256 of the weights file.
-        layer: `blocks.N` or a submodule of it; or `logits`, which goes with the pooling `log_likelihood`.
+        layer: `blocks.N` or a submodule of it; or `logits`, which goes with `log_likelihood` and `positions:N`.
         pooling: As `Pooling.parse` reads it.
         device: `cpu` or `cuda:N`.
         precision: `bfloat16`, `float32_residual` (products in bfloat16, added up in float32), `bfloat16x2` (besides,
@@ -112,11 +112,7 @@ def evo2_spec(
     """
     config = model_config(name)
     pooled = Pooling.parse(pooling)
-    if (layer == LOGITS) != (pooled.kind == "log_likelihood"):
-        raise EncoderError(
-            f"layer {layer!r} does not go with pooling {pooling!r}",
-            expected=f"{LOGITS} with log_likelihood, a block or a submodule of it with every other pooling",
-        )
+    check_layer(layer, pooled)
     on_gpu = device != CPU
     needs_fp8 = EVO2_MODELS[name].needs_fp8
     use_fp8 = needs_fp8 or (fp8 and on_gpu)
@@ -128,7 +124,7 @@ def evo2_spec(
     if dtype in (FLOAT32_RESIDUAL, BFLOAT16_SPLIT) and method == TWO_FORWARDS:
         raise EncoderError(
             f"precision {precision} is not offered for layer {layer!r} with pooling {pooling!r}",
-            expected="a block, its mlp or mlp.l3, without FP8 and the original's casts and pooling",
+            expected="a block, its mlp or mlp.l3, without FP8, the original's casts and pooling, and positions",
             fix="set encoder.precision to bfloat16 or float32",
         )
     return EncoderSpec(
@@ -143,6 +139,21 @@ def evo2_spec(
         needs=("fp8",) if use_fp8 else (),
         extras={"cast_all_bf16": cast_all, "pairs": method},
     )
+
+
+def check_layer(layer: str, pooling: Pooling) -> None:
+    """Refuse poolings of inner layers that only the model's output has, and the reverse.
+
+    Raises:
+        EncoderError: The two do not go together.
+    """
+    fits = ("log_likelihood", "positions") if layer == LOGITS else set(get_args(Kind)) - {"log_likelihood"}
+    if pooling.kind not in fits or pooling.is_of_tokens:
+        raise EncoderError(
+            f"layer {layer!r} does not go with pooling {pooling.name!r}",
+            expected=f"{LOGITS} with log_likelihood or positions:COUNT, a block or a submodule of it with every other "
+            "pooling than log_likelihood",
+        )
 
 
 def _arithmetic(precision: str, *, on_gpu: bool) -> str:

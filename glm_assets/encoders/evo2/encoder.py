@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from glm_assets.encoders.evo2.hook import LayerHook, pool_pair_outputs
 from glm_assets.encoders.evo2.likelihood import (
     likelihoods_of_outputs,
     likelihoods_of_pair_outputs,
+    logits_of_outputs,
     pair_likelihoods,
     window_likelihoods,
 )
@@ -49,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 
 class Evo2Encoder(Encoder):
-    """An Evo2 model, hooked at one layer, or whole for the likelihood of windows.
+    """An Evo2 model, hooked at one layer, or whole for the likelihood of windows or their logits.
 
     Args:
         spec: From `evo2_spec`.
@@ -79,12 +80,15 @@ class Evo2Encoder(Encoder):
         self._pooling = Pooling.parse(spec.pooling)
         split = spec.dtype == BFLOAT16_SPLIT
         self._arithmetic = Arithmetic(wide_stream=split or spec.dtype == FLOAT32_RESIDUAL, split=split)
-        self._model = load_model(spec, weights, device)
-        config = model_config(spec.name)
-        self._gives_likelihoods = spec.layer == LOGITS
-        hooked = f"blocks.{config['num_layers'] - 1}" if self._gives_likelihoods else spec.layer
+        self._model, config = self._load(weights)
+        self._gives_likelihoods = self._pooling.kind == "log_likelihood"
+        hooked = f"blocks.{config['num_layers'] - 1}" if spec.layer == LOGITS else spec.layer
         self._hook = LayerHook(self._model, replace(spec, layer=hooked), layer_width(hooked, config))
         self._counter = FlopTally(spec, config)
+
+    def _load(self, weights: Path) -> tuple[Any, Mapping[str, Any]]:
+        """The model on its device, and its configuration at full depth."""
+        return load_model(self.spec, weights, self._device), model_config(self.spec.name)
 
     def embed_batch(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pooled vectors of one batch, in halves where the GPU's memory is too small.
@@ -101,9 +105,11 @@ class Evo2Encoder(Encoder):
         if self._pooling.needs_variant:
             raise EncoderError(
                 f"pooling {self._pooling.name} has no meaning for a single sequence",
-                expected="mean, mean_bf16, covariance:WIDTH or log_likelihood",
+                expected="mean, mean_bf16, covariance:WIDTH, positions:COUNT or log_likelihood",
                 fix="set encoder.sequence_pooling",
             )
+        if self._pooling.kind == "positions":  # the model being causal, none after the last wanted one matters
+            windows = windows[:, : self._pooling.width]
         with out_of_memory_suppressed():
             return self._forward(windows)
         middle = self._halve(len(windows), windows.size, f"window of {windows.shape[1]} bases")
@@ -216,10 +222,10 @@ class Evo2Encoder(Encoder):
         return found
 
     def _two_forwards(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
-        ref, var = (self._hook.outputs(windows, self._device) for windows in (batch.ref, batch.var))
         if self._gives_likelihoods:
+            ref, var = (self._hook.outputs(windows, self._device) for windows in (batch.ref, batch.var))
             return likelihoods_of_pair_outputs(self._model, ref, var, batch)
-        return pool_pair_outputs(self._pooling, ref, var, batch)
+        return pool_pair_outputs(self._pooling, self._outputs(batch.ref), self._outputs(batch.var), batch)
 
     def _halve(self, count: int, tokens: int, what: str) -> int:
         """Give up on batches of this size after the GPU ran out of memory.
@@ -265,7 +271,11 @@ class Evo2Encoder(Encoder):
         return pooled
 
     def _pooled_outputs(self, windows: NDArray[np.uint8]) -> Tensor:
-        outputs = self._hook.outputs(windows, self._device)
         if self._gives_likelihoods:
-            return likelihoods_of_outputs(self._model, outputs, windows)
-        return pool_outputs(self._pooling, outputs)
+            return likelihoods_of_outputs(self._model, self._hook.outputs(windows, self._device), windows)
+        return pool_outputs(self._pooling, self._outputs(windows))
+
+    def _outputs(self, windows: NDArray[np.uint8]) -> Tensor:
+        """The layer's activations, or the model's logits, (b, L, d)."""
+        outputs = self._hook.outputs(windows, self._device)
+        return logits_of_outputs(self._model, outputs) if self.spec.layer == LOGITS else outputs

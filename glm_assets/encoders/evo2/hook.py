@@ -89,7 +89,7 @@ def pool_pair_outputs(pooling: Pooling, ref: Tensor, var: Tensor, batch: PairBat
     Returns:
         (V, dimension) reference vectors and (V, dimension) differences variant - reference, float32.
     """
-    if pooling.kind == "mean_bf16":
+    if pooling.kind in ("mean_bf16", "positions"):
         vectors = pool_outputs(pooling, ref)[batch.reference]
         return vectors, pool_outputs(pooling, var) - vectors
     rows, counts = batch.pooled, batch.pooled_counts

@@ -50,6 +50,15 @@ def window_likelihoods(model: Any, windows: NDArray[np.uint8], arithmetic: Arith
     return terms.sum(dim=1, keepdim=True).float()
 
 
+def logits_of_outputs(model: Any, outputs: Tensor) -> Tensor:
+    """Logits (..., vocabulary), float32, from the last block's outputs (..., d)."""
+    from torch.nn.functional import linear
+
+    scale = model.norm.scale  # a model over several GPUs ends where it begins
+    unembedding = (model.embedding_layer if model.config.tie_embeddings else model.unembed).weight
+    return linear(model.norm(outputs.to(scale.device).float()), unembedding.float())
+
+
 def likelihoods_of_outputs(model: Any, outputs: Tensor, windows: NDArray[np.uint8]) -> Tensor:
     """Log-likelihoods (b, 1) of windows (b, L), float32, from the last block's outputs (b, L, d) for them."""
     return _terms_of_outputs(model, outputs, windows).sum(dim=1, keepdim=True).float()
@@ -95,10 +104,7 @@ def _terms(model: Any, stream: Tensor, places: Tensor, windows: NDArray[np.uint8
         (w, L - 1) float64.
     """
     import torch
-    from torch.nn.functional import linear
 
-    scale = model.norm.scale  # a model over several GPUs ends where it begins
-    unembedding = (model.embedding_layer if model.config.tie_embeddings else model.unembed).weight
-    logits = linear(model.norm(stream.to(scale.device).float()), unembedding.float())
-    predicted = torch.from_numpy(windows[:, 1:].astype(np.int64)).to(scale.device)
-    return logits.log_softmax(dim=-1)[places[:, :-1].to(scale.device), predicted].double()
+    logits = logits_of_outputs(model, stream)
+    predicted = torch.from_numpy(windows[:, 1:].astype(np.int64)).to(logits.device)
+    return logits.log_softmax(dim=-1)[places[:, :-1].to(logits.device), predicted].double()

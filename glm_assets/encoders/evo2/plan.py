@@ -39,7 +39,8 @@ def pair_method(layer: str, pooling: Pooling, *, cast_all_bf16: bool, fp8: bool)
         `DOWNSTREAM_ONLY` where a bounded number of positions from the variant on is all that is wanted,
         `SHARED_PREFIX` where the paired forward gives the vector, else `TWO_FORWARDS`.
     """
-    if pooling.kind == "mean_bf16" or cast_all_bf16 or fp8 or not (is_paired_layer(layer) or layer == LOGITS):
+    whole = pooling.kind in ("mean_bf16", "positions")
+    if whole or cast_all_bf16 or fp8 or not (is_paired_layer(layer) or layer == LOGITS):
         return TWO_FORWARDS
     return DOWNSTREAM_ONLY if pooling.kind == "downstream" and pooling.width else SHARED_PREFIX
 

@@ -41,7 +41,9 @@ def find_model(repo: str, revision: str, folder: Path) -> tuple[Path, str] | Non
     return (path, commit) if commit and path.is_dir() else None
 
 
-def fetch_model(repo: str, revision: str, folder: Path, progress: Progress) -> tuple[Path, str]:
+def fetch_model(
+    repo: str, revision: str, folder: Path, progress: Progress, *, weights_alone: bool = False
+) -> tuple[Path, str]:
     """Download a model and remember its commit; what an earlier attempt left is continued.
 
     Args:
@@ -49,6 +51,7 @@ def fetch_model(repo: str, revision: str, folder: Path, progress: Progress) -> t
         revision: Branch, tag or commit.
         folder: Where weights are kept.
         progress: Called with a line every few seconds.
+        weights_alone: Bring safetensors only, for a model whose code and configuration are a package's.
 
     Returns:
         The model's folder and the commit.
@@ -67,16 +70,21 @@ def fetch_model(repo: str, revision: str, folder: Path, progress: Progress) -> t
         dest = _path(folder, repo, snapshot.commit)
         work = dest.parent.with_name(f".{dest.parent.name}.fetching") / dest.name
         work.mkdir(parents=True, exist_ok=True)
-        _fetch_files(snapshot, weights, work, progress)
+        if not weights_alone:
+            _fetch_description(snapshot, work, progress)
+        _fetch_weights(snapshot, weights, work, progress)
         work.parent.replace(dest.parent)
         return dest, snapshot.commit
 
 
-def _fetch_files(snapshot: Snapshot, weights: str, work: Path, progress: Progress) -> None:
-    """The small files first: a model that cannot be used is found before its weights are downloaded."""
+def _fetch_description(snapshot: Snapshot, work: Path, progress: Progress) -> None:
+    """The small files, first: a model that cannot be used is found before its weights are downloaded."""
     for file in (CONFIG, *(name for name in TOKENIZER_FILES if name in snapshot.files)):
         _bring(snapshot, file, work, progress)
     refuse_remote_code(work)
+
+
+def _fetch_weights(snapshot: Snapshot, weights: str, work: Path, progress: Progress) -> None:
     _bring(snapshot, weights, work, progress)
     for divided in weight_files(work / weights)[1:]:
         _bring(snapshot, divided.name, work, progress)

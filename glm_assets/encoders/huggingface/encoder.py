@@ -5,7 +5,6 @@ Nothing is unpickled and no code of a model's repository is run, so a model must
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,10 @@ from glm_assets.encoders.base import Encoder, EncoderSpec
 from glm_assets.encoders.device import CPU, prepare_device
 from glm_assets.encoders.evo2.plan import TWO_FORWARDS
 from glm_assets.encoders.huggingface.folder import CONFIG, files_digest, model_weights, read_json
+from glm_assets.encoders.huggingface.loading import load_model, load_tokenizer
+from glm_assets.encoders.pooling import Pooling
+from glm_assets.encoders.reduction import last_kept, masked_max, masked_mean, pool_outputs
+from glm_assets.encoders.tokenizers.hf import TOKENIZER, load_core
 from glm_assets.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -36,13 +39,14 @@ PROFILE_VALUES = {
     "fp8": False,
 }
 
+_POOL = {"mean": masked_mean, "last": last_kept, "max": masked_max}
+
+_PROBE = "ACGT" * 6 + "GATTACA"
 _HIDDEN = "hidden_states."
 _CPU_BATCH_TOKENS = 8_192
 _GPU_BATCH_TOKENS = 65_536
 # These number positions from the padding token's id + 1 on, so that many fewer tokens fit.
 _OFFSET_POSITIONS = frozenset({"camembert", "esm", "roberta", "xlm-roberta"})
-# Tensors that a file may lack: heads that are never used here, and what follows from the config.
-_DISPENSABLE = re.compile(r"(pooler|contact_head)\.|(.*\.)?inv_freq$")
 
 
 def hf_folder(name: str) -> Path:
@@ -72,6 +76,7 @@ def hf_spec(
     reverse_complement: bool = False,
     fp8: bool = False,
     cast_all_bf16: bool = False,
+    special_tokens: bool = True,
 ) -> EncoderSpec:
     """Say what the vectors of an `hf:` encoder are, from its folder's JSON files.
 
@@ -82,12 +87,15 @@ def hf_spec(
         name: `hf:<folder>`.
         revision: SHA-256 of the weights.
         layer: `last_hidden_state`, or `hidden_states.N` where 0 is the embedding.
-        pooling: `mean`.
+        pooling: `mean`, `last` or `max`, over all tokens but the special ones; or `positions:N`, over the first N of
+            these, where a token is one base.
         device: `cpu` or `cuda:N`.
         precision: `float32`, `bfloat16`, or `auto` for the first on a CPU and the second on a GPU.
         reverse_complement: Vectors are means over both strands.
         fp8: Not offered.
         cast_all_bf16: Not offered.
+        special_tokens: Whether the model sees the special tokens, such as [BOS], that its tokenizer puts around a
+            sequence.
 
     Raises:
         EncoderError: The folder, layer, pooling or precision does not fit, or an option is not offered.
@@ -103,13 +111,8 @@ def hf_spec(
             fix="leave variant_likelihoods out, or set encoder.name to evo2_7b",
         )
     _layer_index(layer, int(_value(config, "num_hidden_layers", folder)))
-    if pooling != "mean":
-        raise EncoderError(
-            f"encoder {name} offers no pooling {pooling!r}: its tokens are not single bases, so the place of a variant "
-            "among them is not known",
-            expected="mean, over all tokens but the special ones",
-            fix="set encoder.pooling and encoder.sequence_pooling to mean",
-        )
+    pooled = Pooling.parse(pooling)
+    _check_pooling(name, pooled, _bases_in_token(folder))
     if fp8 or cast_all_bf16:
         raise EncoderError(
             f"encoder {name} offers neither FP8 nor the original's casts, which are Evo2's",
@@ -120,11 +123,13 @@ def hf_spec(
         revision=revision,
         layer=layer,
         pooling=pooling,
-        dimension=int(_value(config, "hidden_size", folder)),
+        dimension=pooled.dimension(int(_value(config, "hidden_size", folder))),
         context=_most_tokens(config, folder) * _bases_in_token(folder),
         dtype=_dtype(name, precision, device),
         reverse_complement=reverse_complement,
-        extras={"files": files_digest(folder), "pairs": TWO_FORWARDS},
+        # Left out where they are seen, as before one could choose, so that vectors kept since then stay valid.
+        extras={"files": files_digest(folder), "pairs": TWO_FORWARDS}
+        | ({} if special_tokens else {"special_tokens": False}),
     )
 
 
@@ -162,6 +167,8 @@ class HuggingFaceEncoder(Encoder):
         self._device = device
         config = read_json(folder / CONFIG)
         self._most_tokens = _most_tokens(config, folder)
+        self._pooling = Pooling.parse(spec.pooling)
+        self._special_tokens = bool(spec.extras.get("special_tokens", True))
         self._layer = _layer_index(spec.layer, int(config["num_hidden_layers"]))
         self._tokenizer, self._model = _load(folder, spec.dtype, device)
 
@@ -177,7 +184,8 @@ class HuggingFaceEncoder(Encoder):
         Raises:
             EncoderError: A sequence has more tokens than the model has positions, or none.
         """
-        encoded = self._tokenizer([row.tobytes().decode("ascii") for row in windows])
+        texts = [row.tobytes().decode("ascii") for row in windows]
+        encoded = self._tokenizer(texts, add_special_tokens=self._special_tokens)
         tokens = encoded["input_ids"]
         lengths = np.array([len(row) for row in tokens])
         if lengths.max(initial=0) > self._most_tokens:
@@ -193,7 +201,7 @@ class HuggingFaceEncoder(Encoder):
         return vectors
 
     def _forward(self, tokens: list[list[int]]) -> NDArray[np.float32]:
-        """Mean over the tokens that are not special, in float32."""
+        """Pool the tokens that are not special, or take the first of them, in float32."""
         import torch
 
         special = [self._tokenizer.get_special_tokens_mask(row, already_has_special_tokens=True) for row in tokens]
@@ -209,36 +217,47 @@ class HuggingFaceEncoder(Encoder):
                 input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=self._layer is not None
             )
             hidden: Tensor = out.last_hidden_state if self._layer is None else out.hidden_states[self._layer]
-            weight = keep[..., None].float()
-            pooled = (hidden.float() * weight).sum(dim=1) / weight.sum(dim=1)
-        return pooled.cpu().numpy()
+            if self._pooling.kind == "positions":
+                rows = [
+                    pool_outputs(self._pooling, row[kept][None]) for row, kept in zip(hidden, keep, strict=True)
+                ]
+                return torch.cat(rows).cpu().numpy()
+            return _POOL[self._pooling.kind](hidden, keep).cpu().numpy()
+
+
+def _check_pooling(name: str, pooling: Pooling, bases_in_token: int) -> None:
+    """Refuse poolings for which the place of a base among the tokens would have to be known, where it is not."""
+    if pooling.kind in _POOL or (pooling.kind == "positions" and bases_in_token == 1):
+        return
+    raise EncoderError(
+        f"encoder {name} offers no pooling {pooling.name!r}: its tokens are not single bases, so the place of a "
+        "variant among them is not known",
+        expected=f"{', '.join(_POOL)}: over all tokens but the special ones",
+        fix="set encoder.pooling and encoder.sequence_pooling to mean",
+    )
 
 
 def _load(folder: Path, dtype: str, device: str) -> tuple[Any, Any]:
-    """Tokenizer and model of a folder; every weight that is used must be in the file."""
-    try:
-        import torch
-        from transformers import AutoModel, AutoTokenizer
-    except ImportError as error:
-        raise EncoderError("hf: encoders need transformers", fix="pip install 'glm_assets[hf]'") from error
-    safe = {"trust_remote_code": False, "local_files_only": True}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
-        model, report = AutoModel.from_pretrained(
-            folder, **safe, use_safetensors=True, dtype=getattr(torch, dtype), output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise EncoderError(
-            f"transformers cannot load the model in {folder}: {error}",
-            expected="a model that transformers knows without code of its own",
-        ) from error
-    # transformers fills what is missing with random numbers.
-    if missing := sorted(key for key in report["missing_keys"] if not _DISPENSABLE.match(key)):
-        raise EncoderError(f"the weights in {folder} lack {len(missing)} tensors, such as {missing[0]}")
-    probe = tokenizer("ACGT" * 6, add_special_tokens=False)["input_ids"]
+    """Tokenizer and model of a folder."""
+    model = load_model(folder, dtype)
+    tokenizer = load_tokenizer(folder)
+    probe = tokenizer(_PROBE, add_special_tokens=False)["input_ids"]
     if not probe or set(probe) == {tokenizer.unk_token_id}:
         raise EncoderError(f"the tokenizer in {folder} does not know DNA", expected="tokens of A, C, G and T")
-    return tokenizer, model.to(device).eval()
+    _check_segmentation(folder, tokenizer)
+    return tokenizer, model.to(device)
+
+
+def _check_segmentation(folder: Path, tokenizer: Any) -> None:
+    """Refuse a tokenizer that transformers has remade: its class for a model may bring another way to cut a text."""
+    path = folder / TOKENIZER
+    if path.is_file() and tokenizer(_PROBE, add_special_tokens=False)["input_ids"] != (
+        load_core(path).encode(_PROBE, add_special_tokens=False).ids
+    ):
+        raise EncoderError(
+            f"transformers does not cut DNA into tokens as {path} says",
+            expected='"tokenizer_class": "PreTrainedTokenizerFast" in tokenizer_config.json',
+        )
 
 
 def _dtype(name: str, precision: str, device: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,17 @@ def weight_files(path: Path) -> list[Path]:
     if not isinstance(named, dict) or not named or not all(map(_is_beside, named.values())):
         raise EncoderError(f"{path} is no index of weights beside it", expected="a weight_map from tensor to file")
     return [path, *(path.parent / name for name in sorted(set(named.values())))]
+
+
+def weights_digest(path: Path, digest: Callable[[Path], str] = file_digest) -> str:
+    """SHA-256 that identifies weights: of the file's bytes; of divided ones, of the checksums of all their files.
+
+    Args:
+        path: The file, or the index of divided weights.
+        digest: Tells the SHA-256 of one file.
+    """
+    digests = {file.name: digest(file) for file in weight_files(path)}
+    return digests[path.name] if len(digests) == 1 else digest_of(digests)
 
 
 def _is_beside(name: Any) -> bool:

@@ -57,6 +57,48 @@ def by_definition(pooling, ref, var, offset):
     return ref[places].mean(axis=0), (var - ref)[places].mean(axis=0)
 
 
+@pytest.mark.parametrize("layer", [LAYER, "blocks.25", "blocks.24.inner_mha_cls", "logits"])
+def test_positions_are_the_layers_outputs_themselves(weights, layer):
+    """Against vtx's own forward with a hook, or its logits; 40 of 64 positions, and zeros after a shorter window."""
+    windows = random_windows(3, 64).copy()
+    encoder = make(weights, "positions:40", layer)
+    whole, shown = make(weights, "log_likelihood", "logits")._model, []
+    if layer != "logits":
+        whole.get_submodule(layer).register_forward_hook(lambda _module, _inputs, out: shown.append(out))
+    with torch.no_grad():
+        logits = whole(torch.from_numpy(windows.astype(np.int64)))[0]
+    output = shown[0] if shown else logits
+    expected = (output[0] if isinstance(output, tuple) else output)[:, :40].numpy()
+    windows[2, 10:] = 0
+    vectors = encoder.embed(windows)
+    assert vectors.shape == (3, encoder.spec.dimension)
+    found = vectors.reshape(3, 40, -1)
+    np.testing.assert_allclose(found[:2], expected[:2], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found[2, :10], expected[2, :10], rtol=1e-3, atol=1e-3)
+    assert not found[2, 10:].any()
+
+
+def test_positions_of_pairs_differ_from_the_variant_on(weights):
+    ref = random_windows(2, 64)
+    var = ref.copy()
+    var[:, 20] = np.where(var[:, 20] == ord("A"), ord("C"), ord("A"))
+    encoder = make(weights, "positions:40")
+    vectors, delta = encoder.embed_pairs(ref, var, np.full(2, 20))
+    np.testing.assert_allclose(vectors + delta, encoder.embed(var), atol=1e-5)
+    delta = np.abs(delta.reshape(2, 40, 16))
+    assert delta[:, :20].max() < 1e-4 < delta[:, 20].max(axis=1).min()
+
+
+def test_logits_go_with_positions_and_likelihoods_alone():
+    for layer, pooling in (("logits", "mean"), ("logits", "covariance:3"), (LAYER, "log_likelihood")):
+        with pytest.raises(EncoderError, match=f"'{layer}' does not go with pooling '{pooling}'"):
+            encoder_spec("demo", revision="0", layer=layer, pooling=pooling, device="cpu")
+    assert (
+        encoder_spec("evo2_7b", revision="0", layer="logits", pooling="positions:150", device="cpu").dimension
+        == 76_800
+    )
+
+
 def assert_by_definition(encoder, ref, var, offset):
     pooling, layer = encoder.spec.pooling, encoder.spec.layer
     found = encoder.embed_pairs(ref, var, offset)

@@ -70,6 +70,33 @@ def test_vectors_are_the_mean_over_a_plain_forward_without_special_tokens(folder
     np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=2e-6)
 
 
+def test_positions_are_the_first_bases_where_a_token_is_one(tmp_path):
+    folder = save_bert(tmp_path / "bert")
+    windows = random_windows(3, 30).copy()
+    windows[1, 20:] = 0
+    windows[2, 4] = ord("N")
+    spec = encoder_spec(f"hf:{folder}", revision="0" * 64, layer=LAST, pooling="positions:25", device="cpu")
+    assert spec.dimension == 25 * 16
+    found = (
+        make_encoder(spec, weights=folder / "model.safetensors", device="cpu").embed(windows).reshape(3, 25, 16)
+    )
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    for window, rows in zip(windows, found, strict=True):
+        letters = text(window[window != 0])
+        with torch.no_grad():
+            hidden = model(**tokenizer(letters, return_tensors="pt")).last_hidden_state[0, 1:-1].numpy()
+        taken = min(25, len(letters))
+        np.testing.assert_allclose(rows[:taken], hidden[:25], rtol=1e-5, atol=2e-6)
+        assert not rows[taken:].any()
+
+
+def test_positions_are_refused_where_a_token_is_six_bases(tmp_path):
+    folder = save_esm(tmp_path / "esm")
+    with pytest.raises(EncoderError, match="offers no pooling 'positions:9': its tokens are not single bases"):
+        encoder_spec(f"hf:{folder}", revision="0" * 64, layer=LAST, pooling="positions:9", device="cpu")
+
+
 def test_the_tiny_nucleotide_transformer_reads_six_bases_a_token_and_single_ones_around_n(tmp_path):
     tokenizer = load(save_esm(tmp_path / "esm"))._tokenizer
     assert tokenizer.tokenize("ACGTACGGGGGGNTA") == ["ACGTAC", "GGGGGG", "N", "T", "A"]

@@ -1,4 +1,4 @@
-"""Reading some of many stored pairs at a time, without looking their keys up again."""
+"""Reading some of many stored vectors at a time, without looking their keys up again."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class PairReader:
-    """Pairs whose places in the store are known. Threads may read at once.
+class VectorReader:
+    """Pairs, or vectors of sequences, whose places in the store are known. Threads may read at once.
 
     Args:
-        shards: Vectors of each shard (rows, 2, dimension), mapped from their files.
-        shard: Shard of each pair (n,).
-        row: Row of each pair in its shard (n,).
+        shards: Vectors of each shard (rows, k, dimension), mapped from their files: k is 2 for pairs, 1 for sequences.
+        shard: Shard of each key (n,).
+        row: Row of each key in its shard (n,).
         dimension: Of the vectors.
     """
 
@@ -35,11 +35,11 @@ class PairReader:
         return len(self._row)
 
     def read_into(self, out: NDArray[np.floating], at: NDArray[np.int64]) -> None:
-        """Read pairs into an array.
+        """Read the vectors of some keys into an array; nothing else of their shards is read.
 
         Args:
-            out: Receives reference vectors and differences (m, 2, dimension), in its own type.
-            at: Which pairs (m,), by their place among the keys.
+            out: Receives them (m, k, dimension), in its own type: of pairs reference vectors and differences.
+            at: Which keys (m,), by their place among the keys.
         """
         order = np.lexsort((self._row[at], self._shard[at]))  # a shard at a time, and forwards
         shard, row = self._shard[at][order], self._row[at][order]

@@ -1,0 +1,1 @@
+"""Evo-1: its configurations, its weights, and its demo."""

@@ -1,0 +1,58 @@
+"""How a study's values are read: a built-in YAML file by name, or a user's own with the same keys."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from glm_assets.errors import SettingsError
+from glm_assets.profiles.profile import describe
+
+BUILT_IN = ("demo", "full", "faithful")
+
+
+class StudySection(BaseModel):
+    """A part of a study's values: frozen, and with no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Values = TypeVar("Values", bound=StudySection)
+
+
+def chosen_name(explicit: str | None, profile: str) -> str:
+    """Name of a study's values: what the environment says, else the profile's namesake, else `demo`."""
+    return explicit or (profile if profile in BUILT_IN else "demo")
+
+
+def read_configuration(model: type[Values], package: str, variable: str, name: str) -> Values:
+    """Read and check a study's values.
+
+    Args:
+        model: What they must be.
+        package: The study's package, which holds the built-in files.
+        variable: The environment variable that names them, for messages.
+        name: `demo`, `full`, `faithful` or the path of a YAML file.
+
+    Raises:
+        SettingsError: There is no such file, or a key or value is wrong.
+    """
+    try:
+        if name in BUILT_IN:
+            text = (files(package) / f"{name}.yaml").read_text(encoding="utf-8")
+        else:
+            text = Path(name).expanduser().read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SettingsError(
+            f"{variable}={name!r} cannot be read ({error})",
+            expected=f"one of {', '.join(BUILT_IN)}, or the path of a YAML file in UTF-8 with the same keys",
+        ) from error
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(f"{variable}={name!r}: {describe(error, model)}") from None

@@ -1,0 +1,1 @@
+"""Regression of a variant's impact from one person's reads."""

@@ -1,0 +1,114 @@
+"""The files that a configuration names: the user's own, or the generated ones of the demo."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from glm_assets.errors import SettingsError
+from glm_assets.settings import Settings
+from glm_assets.sources.alignments import alignments_stamp
+from glm_assets.storage.atomic import file_digest
+from glm_assets.studies.impact.configuration import DEMO, ImpactConfiguration
+
+if TYPE_CHECKING:
+    from glm_assets.demo.individual import DemoIndividual
+
+CRAM: Final = ".cram"
+DEMO_FOLDER: Final = "demo_individual"
+
+
+class IndividualFiles:
+    """Where one person's files lie.
+
+    Args:
+        settings: Say where generated files go, and whether they would fit the sources.
+        values: Name the files.
+
+    Raises:
+        SettingsError: On use: a file does not exist, or generated files are asked for beside real sources.
+    """
+
+    def __init__(self, settings: Settings, values: ImpactConfiguration) -> None:
+        self._settings = settings
+        self._values = values
+
+    @property
+    def alignments(self) -> Path:
+        """The person's BAM or CRAM."""
+        named = self._values.alignments
+        return self.demo.alignments if named == DEMO else existing_file("alignments", named)
+
+    @property
+    def variants(self) -> Path | None:
+        """The person's VCF; None without one."""
+        named = self._values.variants
+        if named is None:
+            return None
+        return self.demo.variants if named == DEMO else existing_file("variants", named)
+
+    def new_reads(self, instead: str | None = None) -> Path | None:
+        """Reads to predict; `instead` names others than the configuration does."""
+        named = instead or self._values.new.reads
+        if named is None:
+            return None
+        return self.demo.new_reads if named == DEMO else existing_file("new.reads", named)
+
+    def new_variants(self, instead: str | None = None) -> Path | None:
+        """A VCF to predict; `instead` names another than the configuration does."""
+        named = instead or self._values.new.variants
+        if named is None:
+            return None
+        return self.demo.new_variants if named == DEMO else existing_file("new.variants", named)
+
+    @cached_property
+    def demo(self) -> DemoIndividual:
+        """The generated person, made if need be."""
+        from glm_assets.demo.individual import make_demo_individual
+
+        if not self._settings.uses_demo_tree:
+            raise SettingsError(
+                "the study impact names the generated person, whose reads fit the generated genome alone",
+                expected="a BAM or CRAM of a person on the reference of this data root",
+                fix="set GLM_IMPACT to a YAML file with your alignments and variants",
+            )
+        return make_demo_individual(self._settings.root / DEMO_FOLDER, self._settings.demo_tree)
+
+
+def existing_file(key: str, named: str) -> Path:
+    """A file that a key of the configuration names.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    path = Path(named).expanduser().absolute()
+    if not path.is_file():
+        raise SettingsError(
+            f"{key} of the study impact names {path}, which does not exist",
+            expected="a file",
+            fix="set GLM_IMPACT to a YAML file that names your own files",
+        )
+    return path
+
+
+def alignments_digest(path: Path) -> str:
+    """What identifies a BAM's or CRAM's content, read once for each of its states."""
+    stat = path.stat()
+    return _alignments_digest(path, stat.st_size, stat.st_mtime_ns)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, read once for each of its states."""
+    stat = path.stat()
+    return _digest(path, stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _alignments_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - they tell the states apart
+    return alignments_stamp(path)
+
+
+@cache
+def _digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - as above
+    return file_digest(path)

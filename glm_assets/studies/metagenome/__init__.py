@@ -1,0 +1,1 @@
+"""Classification of DNA and RNA reads, by taxon or any other label."""

@@ -1,0 +1,193 @@
+"""Where the products of the study `metagenome` lie, and what each is a function of."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from glm_assets.demo.metagenome import DemoMetagenome, make_demo_metagenome
+from glm_assets.encoders.weights import WeightsInfo
+from glm_assets.errors import SettingsError
+from glm_assets.lineage.study import Study
+from glm_assets.storage.atomic import file_digest
+from glm_assets.storage.products import Product
+from glm_assets.storage.tables import table_folder
+from glm_assets.studies.configuration import chosen_name, read_configuration
+from glm_assets.studies.metagenome.classifiers import ReadClassifier
+from glm_assets.studies.metagenome.configuration import DEMO, MetagenomeConfiguration, ReadFile
+from glm_assets.studies.weights import study_weights
+
+_PREFIX = "metagenome"
+_DEMO_FOLDER = "demo_metagenome"
+
+CLASSIFIER_FOLDER: Final = Path("studies", _PREFIX, "classifier")
+"""Where the trained classifier lies in a data root."""
+
+
+class MetagenomeStudy:
+    """Classification of reads in a data root.
+
+    Args:
+        main: The main study, whose data root, store of vectors and settings it shares.
+        values: What it is a function of, besides the data; read from `GLM_METAGENOME` when first needed by default.
+    """
+
+    def __init__(self, main: Study, values: MetagenomeConfiguration | None = None) -> None:
+        self.main = main
+        self._given = values
+
+    @cached_property
+    def values(self) -> MetagenomeConfiguration:
+        """The study's values.
+
+        Raises:
+            SettingsError: `GLM_METAGENOME` names no file, or a value in it is wrong.
+        """
+        name = chosen_name(self.main.settings.metagenome, self.main.profile.name)
+        package = "glm_assets.studies.metagenome"
+        return self._given or read_configuration(MetagenomeConfiguration, package, "GLM_METAGENOME", name)
+
+    # What comes from outside
+
+    @property
+    def files(self) -> tuple[ReadFile, ...]:
+        """The labelled reads' files.
+
+        Raises:
+            SettingsError: One does not exist.
+        """
+        if self.values.reads.files == DEMO:
+            return tuple(ReadFile(path=str(path)) for path in (self.demo.fasta, self.demo.fastq))
+        for file in self.values.reads.files:
+            _existing(file.path, "reads.files")
+        return self.values.reads.files
+
+    @property
+    def mapping(self) -> Path:
+        """The file of labels.
+
+        Raises:
+            SettingsError: It does not exist.
+        """
+        if self.values.reads.mapping is None:
+            if self.values.reads.files != DEMO:
+                raise SettingsError(
+                    "reads.mapping is lacking in GLM_METAGENOME",
+                    expected="a TSV or CSV with class_id and label_name",
+                    fix="set reads.mapping",
+                )
+            return self.demo.mapping
+        return _existing(self.values.reads.mapping, "reads.mapping")
+
+    @property
+    def new_files(self) -> tuple[Path, ...]:
+        """The files that `predictions` predicts."""
+        if self.values.predict.files == DEMO:
+            return (self.demo.samples, self.demo.sample_reads)
+        return tuple(_existing(path, "predict.files") for path in self.values.predict.files)
+
+    @cached_property
+    def demo(self) -> DemoMetagenome:
+        """The generated reads, made when first asked for."""
+        return make_demo_metagenome(self.main.root / _DEMO_FOLDER)
+
+    def weights(self) -> WeightsInfo:
+        """The language model's weights, brought here if need be."""
+        model = self.values.model
+        return study_weights(self.main, model.encoder, checkpoint=model.checkpoint, revision=model.revision)
+
+    def open_classifier(self, folder: Path | None = None, batch_size: int | None = None) -> ReadClassifier:
+        """A trained classifier, ready for reads.
+
+        Args:
+            folder: Where it lies; the study's own by default.
+            batch_size: Reads in a forward pass; the configuration's by default.
+
+        Raises:
+            MissingUpstreamError: The study's own is absent or out of date.
+            CheckpointError: The folder holds none, or one of another configuration.
+        """
+        from glm_assets.studies.metagenome.opening import open_classifier
+
+        if folder is None:
+            self.main.require(self.classifier())
+            folder = self.main.files(self.classifier_folder)
+        return open_classifier(
+            folder,
+            self.values.model,
+            self.weights(),
+            device=self.main.settings.device,
+            cpu_threads=self.main.settings.cpu_threads,
+            batch_size=batch_size or self.values.predict.batch_size,
+        )
+
+    # Products
+
+    def reads(self) -> Product:
+        """The labelled reads, parsed once."""
+        inputs = {f"file/{number}": file_digest(Path(file.path)) for number, file in enumerate(self.files)}
+        declared = [[file.split, file.sample] for file in self.files]
+        recipe = self.values.reads.model_dump(exclude={"files", "mapping"}) | {"declared": declared}
+        return self._table("reads", inputs | {"mapping": file_digest(self.mapping)}, recipe)
+
+    def splits(self) -> Product:
+        """Which reads train, choose and test."""
+        return self._table("splits", self._versions(self.reads()), self.values.split.model_dump())
+
+    @property
+    def classifier_folder(self) -> Path:
+        """Where the trained classifier lies."""
+        return self.main.root / CLASSIFIER_FOLDER
+
+    def classifier(self) -> Product:
+        """The trained classifier; how many processes train it is no part of what it is."""
+        values = self.values
+        inputs = self._versions(self.reads(), self.splits()) | {"weights": self.weights().sha256}
+        training = values.training.model_dump(exclude={"processes", "strategy", "checkpoint_steps"})
+        paths = {"checkpoint": True, "tokenizer": {"path"}}
+        recipe = {"model": values.model.model_dump(exclude=paths), "training": training, "seed": values.seed}
+        return self.main.product(f"{_PREFIX}/classifier", self.classifier_folder, inputs, recipe)
+
+    def evaluation(self) -> Product:
+        """How good it is on test reads, beside the k-mer baseline."""
+        inputs = self._versions(self.splits(), self.classifier())
+        recipe = {
+            "resamples": self.values.resamples,
+            "baseline_k": self.values.baseline_k,
+            "seed": self.values.seed,
+        }
+        return self._table("evaluation", inputs, recipe)
+
+    def predictions(self, files: tuple[Path, ...] | None = None) -> Product:
+        """The labels of reads without one.
+
+        Args:
+            files: Others than the configuration's.
+        """
+        digests = {f"file/{number}": file_digest(path) for number, path in enumerate(files or self.new_files)}
+        recipe = self.values.predict.model_dump(exclude={"files", "batch_size"})
+        return self._table("predictions", digests | self._versions(self.classifier()), recipe)
+
+    def folder(self, name: str) -> Path:
+        """Where a product lies: `name` is its asset's, without the prefix."""
+        return (
+            self.classifier_folder if name == "classifier" else table_folder(self.main.tables, f"{_PREFIX}_{name}")
+        )
+
+    def _versions(self, *products: Product) -> dict[str, str]:
+        return {product.asset: self.main.require(product).data_version for product in products}
+
+    def _table(self, name: str, inputs: dict[str, str], recipe: dict[str, Any]) -> Product:
+        return self.main.product(f"{_PREFIX}/{name}", self.folder(name), inputs, recipe)
+
+
+def _existing(path: str, key: str) -> Path:
+    found = Path(path).expanduser()
+    if not found.is_file():
+        raise SettingsError(
+            f"there is no file {found}",
+            expected=f"an existing file in {key} of GLM_METAGENOME",
+            fix=f"correct {key}",
+        )
+    return found
