@@ -97,6 +97,22 @@ def make_checkout(folder: Path, settings: Mapping[str, str]) -> Checkout:
     return Checkout(folder, own | fixed | dict(settings))
 
 
+def make_installed_checkout(folder: Path) -> Checkout:
+    """A checkout whose environment is this one, so that make finds everything installed.
+
+    Args:
+        folder: Made here.
+    """
+    checkout = make_checkout(folder, {})
+    environment = checkout.folder / ".venv"
+    environment.unlink()
+    environment.mkdir()
+    (environment / "bin").symlink_to(Path(sys.executable).parent)
+    for stamp in (".pip", ".demo", ".studies"):
+        (environment / stamp).touch()
+    return checkout
+
+
 def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 120, pause: float = 0.05) -> None:
     """Wait for a condition; fails with `what` when it does not come true in time."""
     deadline = time.monotonic() + seconds

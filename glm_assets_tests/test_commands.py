@@ -167,13 +167,14 @@ def look_at_dagster(checkout: Checkout, command: str) -> None:
 
 
 def look_at_mlflow(checkout: Checkout, command: str) -> None:
-    """MLflow's UI answers and shows a finished run of every head and probe."""
+    """MLflow's UI answers and shows a finished run of every head and probe, and of what the studies train."""
     with serve(checkout, command, "/health") as server:
         api = "/api/2.0/mlflow"
         experiments = server.post(f"{api}/experiments/search", {"max_results": 10})["experiments"]
         wanted = {"experiment_ids": [experiment["experiment_id"] for experiment in experiments]}
         runs = [run["info"] for run in server.post(f"{api}/runs/search", wanted)["runs"]]
     names = [*(f"head_v{number}" for number in range(4)), "linear_probe", "covariance_probe"]
+    names += ["impact/head", "metagenome/classifier"]
     assert {(run["run_name"], run["status"]) for run in runs} == {(name, "FINISHED") for name in names}
 
 

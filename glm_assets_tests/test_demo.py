@@ -5,26 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import re
-import sys
-from pathlib import Path
 
 import duckdb
 import pytest
 
-from glm_assets_tests.checkouts import Checkout, make_checkout
+from glm_assets_tests.checkouts import Checkout, make_installed_checkout
 
 
 @pytest.fixture
 def checkout(tmp_path) -> Checkout:
-    """A checkout whose environment is this one, so that make finds it installed."""
-    checkout = make_checkout(tmp_path / "checkout", {})
-    environment = checkout.folder / ".venv"
-    environment.unlink()
-    environment.mkdir()
-    (environment / "bin").symlink_to(Path(sys.executable).parent)
-    for stamp in (".pip", ".demo", ".studies"):
-        (environment / stamp).touch()
-    return checkout
+    return make_installed_checkout(tmp_path / "checkout")
 
 
 @pytest.mark.system
@@ -59,28 +49,3 @@ def test_the_demo_makes_everything_once_and_says_where_it_is(checkout):
     again = checkout.run("make demo")
     assert "epoch" not in again
     assert {path: json.loads(path.read_text())["created"] for path in manifests} == manifests
-
-
-@pytest.mark.system
-def test_the_studies_are_made_once_and_say_where_they_are(checkout):
-    output = checkout.run("make demo-studies", timeout=900)
-    stages = re.findall(r"^  (.+?) \d+ s$", output, re.MULTILINE)
-    assert stages == [
-        "sources",
-        *(f"impact chromosome {chrom}" for chrom in ("21", "22")),
-        "impact",
-        "metagenome",
-    ]
-    root = checkout.folder / "data"
-    made = {path: path.stat().st_mtime_ns for path in root.glob("**/manifest.json")}
-    assert len(made) >= 3 + 2 * 4 + 4 + 5
-    for place in ("data/studies/impact/", "data/studies/metagenome/", "dagster dev"):
-        assert place in output
-    with duckdb.connect(str(root / "warehouse.duckdb"), read_only=True) as warehouse:
-        (reads,) = warehouse.execute("select count(*) from impact_read_examples").fetchone()
-        (labels,) = warehouse.execute("select count(distinct label) from metagenome_reads").fetchone()
-    assert reads > 100
-    assert labels == 4
-    again = checkout.run("make demo-studies", timeout=300)
-    assert "epoch" not in again
-    assert {path: path.stat().st_mtime_ns for path in root.glob("**/manifest.json")} == made

@@ -23,7 +23,7 @@ from glm_assets.defs.assets import (
 from glm_assets.defs.automation import automation_sensor, with_automation
 from glm_assets.defs.executor import step_processes
 from glm_assets.lineage.study import Study
-from glm_assets.studies.impact.study import open_impact_study
+from glm_assets.studies.impact.study import ImpactStudy
 from glm_assets.studies.metagenome.study import MetagenomeStudy
 from glm_assets.tracking import Tracker
 
@@ -73,7 +73,9 @@ def build_defs(
             jobs.submit,
             jobs.impact_embed,
             jobs.impact_train,
-            jobs.metagenome,
+            jobs.impact_predict,
+            jobs.metagenome_train,
+            jobs.metagenome_predict,
         ],
         sensors=[
             sensors.clinvar_release_sensor,
@@ -86,7 +88,7 @@ def build_defs(
         resources={
             "study": study,
             "tracker": tracker,
-            "impact": open_impact_study(study),
+            "impact": ImpactStudy(study),
             "metagenome": MetagenomeStudy(study),
         },
         executor=executor,

@@ -84,16 +84,30 @@ impact_embed = dg.define_asset_job(
 
 impact_train = dg.define_asset_job(
     "impact_train",
-    selection=dg.AssetSelection.assets(
-        "impact/training_set", "impact/head", "impact/report", "impact/predictions"
-    ),
+    selection=dg.AssetSelection.assets("impact/training_set", "impact/head", "impact/report"),
     tags=GPU_RUN_TAGS,
-    description="Study impact: train the heads on all expected chromosomes, judge them and predict.",
+    description="Study impact: train the heads on all expected chromosomes, and judge them.",
 )
 
-metagenome = dg.define_asset_job(
-    "metagenome",
-    selection=dg.AssetSelection.groups("metagenome"),
+impact_predict = dg.define_asset_job(
+    "impact_predict",
+    selection=dg.AssetSelection.assets("impact/predictions"),
     tags=GPU_RUN_TAGS,
-    description="Study metagenome: read, split, train, judge and predict.",
+    description="Study impact: predict the impact of new reads and new variants.",
+)
+
+metagenome_train = dg.define_asset_job(
+    "metagenome_train",
+    selection=dg.AssetSelection.assets(
+        "metagenome/reads", "metagenome/splits", "metagenome/classifier", "metagenome/evaluation"
+    ),
+    tags=GPU_RUN_TAGS,
+    description="Study metagenome: read, split, train and judge.",
+)
+
+metagenome_predict = dg.define_asset_job(
+    "metagenome_predict",
+    selection=dg.AssetSelection.assets("metagenome/predictions"),
+    tags=GPU_RUN_TAGS,
+    description="Study metagenome: label new reads.",
 )

@@ -95,9 +95,11 @@ def resolve_weights(
     elif local_file is not None:
         path, found, source = _local(local_file), "local", f"file {local_file}"
     elif name == DEMO:
-        path, found, source = _demo(folder, progress), demo_recipe()[:16], "generated"
+        path, found, source = _generated("demo-{}.pt", demo_recipe(), make_demo_checkpoint, folder, progress)
     elif name == EVO1_DEMO:
-        path, found, source = _evo1_demo(folder, progress), evo1_demo_recipe()[:16], "generated"
+        path, found, source = _generated(
+            "evo1_demo-{}.safetensors", evo1_demo_recipe(), make_evo1_demo, folder, progress
+        )
     elif name in EVO1_MODELS:
         path, found, source = _evo1(name, revision, folder, offline=offline, progress=progress)
     else:
@@ -141,20 +143,16 @@ def _local(path: Path) -> Path:
     return path
 
 
-def _demo(folder: Path, progress: Progress) -> Path:
-    path = folder / f"demo-{demo_recipe()[:16]}.pt"
+def _generated(
+    file: str, recipe: str, make: Callable[[Path], None], folder: Path, progress: Progress
+) -> tuple[Path, str, str]:
+    """Path, recipe and description of a demo's weights, which are made once; `file` has a place for the recipe."""
+    short = recipe[:16]
+    path = folder / file.format(short)
     if not path.is_file():
         progress(f"making the demo's weights, {path}")
-        make_demo_checkpoint(path)
-    return path
-
-
-def _evo1_demo(folder: Path, progress: Progress) -> Path:
-    path = folder / f"evo1_demo-{evo1_demo_recipe()[:16]}.safetensors"
-    if not path.is_file():
-        progress(f"making the demo's weights, {path}")
-        make_evo1_demo(path)
-    return path
+        make(path)
+    return path, short, "generated"
 
 
 def _evo1(name: str, revision: str, folder: Path, *, offline: bool, progress: Progress) -> tuple[Path, str, str]:

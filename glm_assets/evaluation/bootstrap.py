@@ -106,12 +106,8 @@ class Resamples:
         """
         if resamples < 1:
             raise EvaluationError(f"{resamples} bootstrap resamples", expected="at least 1")
-        generator = np.random.default_rng(seed)
         clusters = int(cluster.max(initial=-1)) + 1
-        counts = np.empty((resamples, clusters), dtype=np.uint16)
-        for row in counts:
-            row[:] = np.bincount(generator.integers(0, clusters, clusters), minlength=clusters)
-        return cls(cluster, counts)
+        return cls(cluster, draw_counts(np.random.default_rng(seed), clusters, resamples))
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums over each resample's rows.
@@ -170,6 +166,19 @@ class Resamples:
         return blockwise(self.counts, max(6 * groups, clusters), correlations)
 
 
+def draw_counts(generator: np.random.Generator, clusters: int, resamples: int) -> NDArray[np.uint16]:
+    """(resamples, clusters) how often each cluster is drawn in the next resamples of a generator."""
+    counts = np.empty((resamples, clusters), dtype=np.uint16)
+    for row in counts:
+        row[:] = np.bincount(generator.integers(0, clusters, clusters), minlength=clusters)
+    return counts
+
+
+def block_rows(size: int) -> int:
+    """Resamples that are worked on at a time where each takes that many numbers."""
+    return max(1, _BLOCK // max(size, 1))
+
+
 def blockwise(
     counts: NDArray[np.uint16],
     size: int,
@@ -191,7 +200,7 @@ def blockwise(
 
 
 def _blocks(counts: NDArray[np.uint16], size: int) -> Iterator[NDArray[np.uint16]]:
-    step = max(1, _BLOCK // max(size, 1))
+    step = block_rows(size)
     for start in range(0, len(counts), step):
         yield counts[start : start + step]
 

@@ -63,6 +63,7 @@ def plot_read_lengths(labels: pl.Series, lengths: pl.Series) -> Figure:
     bases = lengths.to_numpy()
     shortest, longest = int(bases.min()), int(bases.max())
     edges = np.linspace(shortest - 0.5, longest + 0.5, min(_BINS, longest - shortest + 1) + 1)
+    left.xaxis.get_major_locator().set_params(integer=True)
     left.hist(bases, edges.tolist(), color=NEUTRAL)
     left.set(xlabel="bases of a read", ylabel="reads")
     tidy(left)
@@ -75,5 +76,6 @@ def plot_read_lengths(labels: pl.Series, lengths: pl.Series) -> Figure:
     right.margins(x=0.15)
     right.set_xlabel("reads")
     tidy(right, grid="x")
-    figure.suptitle(f"{len(lengths):,} reads of {shortest} to {longest} bases", fontsize=10)
+    said = f"{shortest} bases" if shortest == longest else f"{shortest} to {longest} bases"
+    figure.suptitle(f"{len(lengths):,} reads of {said}", fontsize=10)
     return figure

@@ -7,17 +7,21 @@ those would be low. Of a class with one source the rows are resampled, which tel
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from glm_assets.errors import EvaluationError
-from glm_assets.evaluation.bootstrap import Estimate, Resamples, blockwise, combine
+from glm_assets.evaluation.bootstrap import Estimate, block_rows, combine, draw_counts
 from glm_assets.evaluation.classification import Classified, accuracy_of, confusion_matrix, macro_f1_of, mcc_of
 from glm_assets.evaluation.estimate_table import estimate_table, numbered, trusted
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 FIGURES: Final[dict[str, Callable[[NDArray], NDArray[np.float64]]]] = {
     "accuracy": accuracy_of,
@@ -25,24 +29,6 @@ FIGURES: Final[dict[str, Callable[[NDArray], NDArray[np.float64]]]] = {
     "mcc": mcc_of,
 }
 """Figures with intervals, by what they are of a confusion matrix."""
-
-
-def classification_intervals(
-    classified: Classified, source: NDArray, *, resamples: int = 1000, seed: int = 0
-) -> dict[str, Estimate]:
-    """Accuracy, macro F1 and MCC with what they become in resamples of the sources.
-
-    Args:
-        classified: The rows.
-        source: (n,) name or number of each row's source genome.
-        resamples: How many.
-        seed: Of the draws.
-
-    Returns:
-        Name to estimate; without an interval where there are fewer than about five sources.
-    """
-    drawn = resample_by_class(source, classified.labels, resamples, seed)
-    return trusted(_estimates(classified, drawn), numbered(source))
 
 
 def compare_classifiers(
@@ -69,7 +55,7 @@ def compare_classifiers(
             "model and baseline were judged on different rows", expected="equal labels and names"
         )
     drawn = resample_by_class(source, model.labels, resamples, seed)
-    ours, theirs = (trusted(_estimates(one, drawn), numbered(source)) for one in (model, baseline))
+    ours, theirs = (trusted(each, numbered(source)) for each in _estimates((model, baseline), drawn))
     difference = {name: combine(lambda a, b: a - b, ours[name], theirs[name]) for name in FIGURES}
     tables = [
         estimate_table(estimates).rename({"value": name, "low": f"{name}_low", "high": f"{name}_high"})
@@ -83,7 +69,45 @@ def compare_classifiers(
     )
 
 
-def resample_by_class(source: NDArray, labels: NDArray[np.integer], resamples: int, seed: int) -> Resamples:
+@dataclass(frozen=True)
+class ClassResamples:
+    """Resamples of sources, class by class. All of them at once would be gigabytes where each read is a source.
+
+    Attributes:
+        cluster: (n,) source of each row, 0 to sources - 1.
+        class_of_source: (sources,) the class that it is drawn with.
+        resamples: How many.
+        seed: Of the draws.
+    """
+
+    cluster: NDArray[np.int64]
+    class_of_source: NDArray[np.int64]
+    resamples: int
+    seed: int
+
+    def blocks(self, size: int = 0) -> Iterator[NDArray[np.float64]]:
+        """The same resamples each time, some at a time.
+
+        Args:
+            size: Numbers that are held for each resample, beside its counts.
+
+        Yields:
+            (some, sources) how often each source is drawn.
+        """
+        classes = [
+            (np.flatnonzero(self.class_of_source == number), np.random.default_rng(self.seed + int(number)))
+            for number in np.unique(self.class_of_source)
+        ]
+        sources = len(self.class_of_source)
+        step = block_rows(max(sources, size))
+        for start in range(0, self.resamples, step):
+            counts = np.empty((min(step, self.resamples - start), sources))
+            for own, generator in classes:
+                counts[:, own] = draw_counts(generator, len(own), len(counts))
+            yield counts
+
+
+def resample_by_class(source: NDArray, labels: NDArray[np.integer], resamples: int, seed: int) -> ClassResamples:
     """Resamples of the sources of rows in which each class has as many sources as it has.
 
     Args:
@@ -97,16 +121,13 @@ def resample_by_class(source: NDArray, labels: NDArray[np.integer], resamples: i
     """
     if len(source) != len(labels):
         raise EvaluationError(f"{len(source):,} sources for {len(labels):,} rows", expected="one for each row")
+    if resamples < 1:
+        raise EvaluationError(f"{resamples} bootstrap resamples", expected="at least 1")
     cluster = numbered(source)
     class_of_row = _commonest_class(cluster, labels)[cluster]
     lonely = np.isin(class_of_row, _lonely_classes(cluster, labels))
     cluster = numbered(np.where(lonely, cluster.max() + 1 + np.arange(len(cluster)), cluster))
-    class_of_source = _commonest_class(cluster, class_of_row)
-    counts = np.empty((resamples, len(class_of_source)), dtype=np.uint16)
-    for number in np.unique(class_of_source):
-        own = np.flatnonzero(class_of_source == number)
-        counts[:, own] = Resamples.draw(np.arange(len(own)), resamples, seed + int(number)).counts
-    return Resamples(cluster, counts)
+    return ClassResamples(cluster, _commonest_class(cluster, class_of_row), resamples, seed)
 
 
 def classes_of_one_source(classified: Classified, source: NDArray) -> tuple[str, ...]:
@@ -131,19 +152,33 @@ def _lonely_classes(cluster: NDArray[np.int64], labels: NDArray[np.integer]) -> 
     return np.flatnonzero(sources == 1).tolist()
 
 
-def _estimates(classified: Classified, drawn: Resamples) -> dict[str, Estimate]:
-    """Each resample's confusion matrix is the sum of those of its sources."""
+def _estimates(judged: Sequence[Classified], drawn: ClassResamples) -> list[dict[str, Estimate]]:
+    """Figures of each classifier on the same draws; a resample's confusion matrix is the sum of its sources'."""
+    classes = len(judged[0].names)
+    by_cell = [_by_cell(each, drawn) for each in judged]
+    draws: list[list[NDArray[np.float64]]] = [[] for _ in judged]
+    for counts in drawn.blocks(classes**2):
+        for cells, found in zip(by_cell, draws, strict=True):
+            confusion = (cells @ counts.T).T.reshape(-1, classes, classes)
+            found.append(np.stack([figure(confusion) for figure in FIGURES.values()], axis=1))
+    return [_with_draws(each, np.concatenate(found)) for each, found in zip(judged, draws, strict=True)]
+
+
+def _by_cell(classified: Classified, drawn: ClassResamples) -> csr_array:
+    """(classes^2, sources) rows of each source in each cell of the confusion matrix.
+
+    A source fills few of its cells, and where each row is a source there are millions of them.
+    """
+    from scipy.sparse import csr_array
+
     classes = len(classified.names)
+    cell = classified.labels.astype(np.int64) * classes + classified.predicted
+    shape = (classes**2, len(drawn.class_of_source))
+    return csr_array((np.ones(len(cell)), (cell, drawn.cluster)), shape=shape)
+
+
+def _with_draws(classified: Classified, draws: NDArray[np.float64]) -> dict[str, Estimate]:
     whole = confusion_matrix(classified)
-    sources = drawn.counts.shape[1]
-    cell = (drawn.cluster * classes + classified.labels) * classes + classified.predicted
-    by_source = np.bincount(cell, minlength=sources * classes**2).astype(np.float64).reshape(sources, -1)
-
-    def figures(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        confusion = (counts @ by_source).reshape(-1, classes, classes)
-        return np.stack([figure(confusion) for figure in FIGURES.values()], axis=1)
-
-    draws = blockwise(drawn.counts, max(sources, classes**2), figures)
     return {
         name: Estimate(float(figure(whole)), draws[:, place])
         for place, (name, figure) in enumerate(FIGURES.items())

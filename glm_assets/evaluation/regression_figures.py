@@ -29,6 +29,7 @@ def plot_scatter(
     spearman: Estimate,
     *,
     names: tuple[str, str] = ("true score", "predicted score"),
+    limits: tuple[float, float] | None = None,
     title: str = "",
 ) -> Figure:
     """A dot per row, with both correlations and their intervals above.
@@ -42,6 +43,8 @@ def plot_scatter(
         pearson: Of the two.
         spearman: Of the two.
         names: Of the two axes: that of the target and that of the predictions.
+        limits: The scale of both, such as (0, 10), so that predictions which hardly differ are seen not to; by default
+            the axis spans the predictions.
         title: Before the correlations.
     """
     figure = new_figure((5.4, 4.4))
@@ -60,9 +63,13 @@ def plot_scatter(
     shown = generator.permutation(len(x))[:_MOST_DOTS]
     axes.plot(x[shown], predicted[shown], "o", color=BENIGN, alpha=0.35, markersize=3, markeredgewidth=0)
     axes.set(xlabel=names[0], ylabel=names[1])
+    if limits:
+        axes.axline((limits[0], limits[0]), slope=1, color=NEUTRAL, linestyle=":", linewidth=1)
+        margin = 0.05 * (limits[1] - limits[0])
+        axes.set_ylim(limits[0] - margin, limits[1] + margin)
     tidy(axes, grid="both")
-    lines = [f"Pearson's r {_said(pearson)}, Spearman's rho {_said(spearman)}"]
-    axes.set_title("\n".join([*([title] if title else []), *lines, f"{len(target):,} rows"]), fontsize=9)
+    rows = f"{title}: {len(target):,} rows" if title else f"{len(target):,} rows"
+    axes.set_title(f"{rows}\nPearson's r {_said(pearson)}\nSpearman's rho {_said(spearman)}", fontsize=9)
     return figure
 
 

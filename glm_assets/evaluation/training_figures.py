@@ -50,6 +50,7 @@ def plot_training(
     scores.set_title("validation", fontsize=10)
     _curve(rates, epochs, [record["learning_rate"] for record in history], NEUTRAL, "")
     rates.set_title("learning rate", fontsize=10)
+    rates.set_ylim(bottom=0)
     rates.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     for axes in (losses, scores, rates):
         axes.axvline(epochs[best], color=PATHOGENIC, linestyle=":", linewidth=1)

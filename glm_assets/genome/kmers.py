@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from glm_assets.errors import SettingsError
 from glm_assets.genome.alphabet import UNKNOWN_ID, encode_ids, upper
+from glm_assets.genome.batches import batches_of_letters
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -60,7 +61,7 @@ def kmer_counts(sequences: Sequence[str], k: int = 6, *, canonical: bool = True)
 
     columns = _columns(k, canonical)
     width = int(columns.max()) + 1
-    blocks = [_count_block(block, k, columns, width) for block in _blocks(sequences)]
+    blocks = [_count_block(block, k, columns, width) for block in batches_of_letters(sequences, _BLOCK_BASES)]
     return csr_array(vstack(blocks, format="csr")) if blocks else csr_array((0, width), dtype=np.float32)
 
 
@@ -75,17 +76,6 @@ def kmer_frequencies(counts: csr_array) -> csr_array:
     total = np.asarray(counts.sum(axis=1)).ravel()
     scaled = counts.data / np.repeat(total, np.diff(counts.indptr))
     return csr_array((scaled, counts.indices, counts.indptr), shape=counts.shape)
-
-
-def _blocks(sequences: Sequence[str]) -> Iterator[Sequence[str]]:
-    start, bases = 0, 0
-    for place, sequence in enumerate(sequences):
-        bases += len(sequence)
-        if bases >= _BLOCK_BASES:
-            yield sequences[start : place + 1]
-            start, bases = place + 1, 0
-    if start < len(sequences):
-        yield sequences[start:]
 
 
 def _count_block(sequences: Sequence[str], k: int, columns: NDArray[np.int32], width: int) -> csr_array:

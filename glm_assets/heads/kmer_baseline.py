@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from glm_assets.errors import CheckpointError, SettingsError, TrainingError
 from glm_assets.genome.kmers import kmer_counts, kmer_frequencies, kmer_names
-from glm_assets.heads.files import MODEL_FILE, read_arrays
+from glm_assets.heads.files import read_arrays
 from glm_assets.storage.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 STRENGTHS: Final = (0.1, 1.0, 10.0, 100.0)
 """Inverse penalties that are tried, the strongest penalty first; on real reads of 150 bases 1 is best."""
+
+MAX_TRAIN_READS: Final = 200_000
+"""More take gigabytes and hardly change a linear model: `some_of_each_class` chooses so many."""
 
 _MAX_ITERATIONS: Final = 500
 _RECIPE: Final = "kmer_baseline"
@@ -108,12 +111,32 @@ def fit_kmer_baseline(
     return KmerBaseline(k, canonical, weight, bias, validation)
 
 
-def save_kmer_baseline(baseline: KmerBaseline, folder: Path) -> None:
-    """Write `model.safetensors` into a folder; equal baselines give equal bytes."""
+def some_of_each_class(labels: NDArray[np.integer], most: int = MAX_TRAIN_READS) -> NDArray[np.int64]:
+    """Places of reads to fit on, at even distances within each class.
+
+    Args:
+        labels: (n,) class of each read.
+        most: How many to choose about; rarer classes may add one each.
+
+    Returns:
+        Ascending places: all of them where there are no more, else of each class its share and one at least.
+    """
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    chosen = []
+    for number in np.unique(labels):
+        own = np.flatnonzero(labels == number)
+        share = max(1, len(own) * most // len(labels))
+        chosen.append(own[np.arange(share) * len(own) // share])
+    return np.sort(np.concatenate(chosen))
+
+
+def save_kmer_baseline(baseline: KmerBaseline, path: Path) -> None:
+    """Write a safetensors file; equal baselines give equal bytes."""
     from safetensors.numpy import save_file
 
     recipe = {"k": baseline.k, "canonical": baseline.canonical, "validation": baseline.validation}
-    with atomic_path(folder / MODEL_FILE) as temporary:
+    with atomic_path(path) as temporary:
         # safetensors writes several entries of metadata in an order of chance.
         metadata = {_RECIPE: json.dumps(recipe, sort_keys=True)}
         save_file({"weight": baseline.weight, "bias": baseline.bias}, temporary, metadata=metadata)
@@ -123,7 +146,7 @@ def load_kmer_baseline(path: Path) -> KmerBaseline:
     """Read a baseline back; it gives the very probabilities it gave when it was fitted.
 
     Args:
-        path: Its folder, or its `model.safetensors`.
+        path: From `save_kmer_baseline`.
 
     Raises:
         MissingUpstreamError: There is no such file.

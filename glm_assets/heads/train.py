@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glm_assets.errors import CheckpointError, MissingUpstreamError, TrainingError
 from glm_assets.heads.data import HeadData
@@ -15,6 +15,7 @@ from glm_assets.heads.recipes import HeadRecipe
 from glm_assets.heads.result import HeadResult, dead_shares, report
 from glm_assets.storage.atomic import digest_of, file_digest
 from glm_assets.tracking import TrackedRun
+from glm_assets.tracking.parameters import flat
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +69,7 @@ def train_head(
     teacher_file = _teacher_file(recipe, teacher)
     teacher_sha256 = file_digest(teacher_file) if teacher_file else None
     rows = {f"rows.{name}": len(pairs) for name, pairs in data.sets().items()}
-    run.log_params(_flat(recipe.as_dict()) | {"device": device} | rows)
+    run.log_params(flat(recipe.as_dict()) | {"device": device} | rows)
     with seeded(recipe.seed), _tf32(device):
         task, copied = _prepare(recipe, data, teacher_file, torch.device(device))
         where = task.train_pairs.place
@@ -205,14 +206,6 @@ def _make_soup(task: HeadTask, checkpoints: CheckpointFolder, history: list[Epoc
     soup = greedy_soup(candidates, task.recipe.soup, score, trust_recorded=task.soup_val is task.val)
     task.model.load_state_dict(soup.state)
     return soup
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one level, keys joined by dots."""
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {prefix + key: item}
-    return flat
 
 
 @contextmanager

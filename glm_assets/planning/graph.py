@@ -85,7 +85,7 @@ SOURCES: Final = ("clinvar_release", "reference_genome", "glm_checkpoint")
 _VECTORS_FROM = ("variant_windows", "glm_checkpoint")
 
 IMPACT: Final[dict[str, Asset]] = {
-    "impact/individual_alignments": _impact("individual_alignments", partitioned=True),
+    "impact/individual_alignments": _impact("individual_alignments", "reference_genome", partitioned=True),
     "impact/individual_variants": _impact(
         "individual_variants", "clinvar_release", "impact/individual_alignments", partitioned=True
     ),
@@ -159,8 +159,10 @@ JOBS: Final[dict[str, tuple[str, ...]]] = {
     "score_variants": ("scored_variants",),
     "submit": ("test_sequences", "test_embeddings", "submission", "submission_score"),
     "impact_embed": tuple(name for name, asset in IMPACT.items() if asset.partitioned),
-    "impact_train": tuple(name for name, asset in IMPACT.items() if not asset.partitioned),
-    "metagenome": tuple(METAGENOME),
+    "impact_train": ("impact/training_set", "impact/head", "impact/report"),
+    "impact_predict": ("impact/predictions",),
+    "metagenome_train": tuple(name for name in METAGENOME if name != "metagenome/predictions"),
+    "metagenome_predict": ("metagenome/predictions",),
 }
 """The assets of Dagster's jobs."""
 

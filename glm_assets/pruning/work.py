@@ -10,7 +10,7 @@ from typing import Final
 from glm_assets.errors import StorageError
 from glm_assets.pruning.items import LONG_S, age_s, entries_of
 from glm_assets.storage.products import MANIFEST, Manifest
-from glm_assets.storage.schemas_impact import READ_EMBEDDINGS
+from glm_assets.storage.schemas_impact import PREDICTIONS, READ_EMBEDDINGS
 from glm_assets.studies.metagenome.study import CLASSIFIER_FOLDER
 
 _WORK = re.compile(r"\.(.+)\.([0-9a-f]{16})\.partial")
@@ -24,8 +24,9 @@ _VECTOR_WRITERS: Final = (
     "test_embeddings",
     "scored_variants",
     READ_EMBEDDINGS.name,
+    PREDICTIONS.name,
 )
-"""Tables whose assets publish vectors before they are there, and name them."""
+"""Tables whose assets publish vectors, and read them, before they are there."""
 
 _DIVISION: Final = f"{READ_EMBEDDINGS.outer}="
 

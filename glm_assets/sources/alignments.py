@@ -169,21 +169,31 @@ def _index_beside(path: Path) -> Path | None:
 
 def _made_index(path: Path, folder: Path, *, cram: bool) -> Path:
     """Index the file in `folder`, under a name that another file of the same name does not have."""
-    import pysam
-    import pysam.samtools
+    from filelock import FileLock
 
     stat = path.stat()
     suffix, kind = (".crai", []) if cram else (".csi", ["-c"])
     index = folder / f"{path.name}.{stat.st_size:x}-{stat.st_mtime_ns:x}{suffix}"
     if index.is_file():
         return index
+    folder.mkdir(parents=True, exist_ok=True)
+    # The chromosomes of a person are worked on at once, and one pass over a large file is enough.
+    with FileLock(folder / f".{index.name}.lock"):
+        if not index.is_file():
+            _write_index(path, index, kind)
+    return index
+
+
+def _write_index(path: Path, index: Path, kind: list[str]) -> None:
+    import pysam
+    import pysam.samtools
+
     with atomic_path(index) as temporary, _quiet():
         try:
             # pysam makes these functions while it is imported.
             pysam.samtools.index(*kind, "-o", str(temporary), str(path))  # pyright: ignore[reportAttributeAccessIssue]
         except pysam.SamtoolsError as error:
             raise _unsorted(path) from error
-    return index
 
 
 @contextmanager

@@ -9,9 +9,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
-from glm_assets.storage.tables import Table
-
-_LEVEL = 3
+from glm_assets.storage.tables import COMPRESSION_LEVEL, Table
 
 
 class TableWriter:
@@ -51,5 +49,5 @@ def write_batches(table: Table, path: Path) -> Iterator[TableWriter]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     schema = table.schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=_LEVEL) as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=COMPRESSION_LEVEL) as writer:
         yield TableWriter(table, writer)

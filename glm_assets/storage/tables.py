@@ -21,7 +21,7 @@ OUTER_VALUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a table's folders may be divided by, such as the name of a person or a sample."""
 
 # Neighbouring windows overlap, so their text compresses about forty-fold with zstd.
-_COMPRESSION_LEVEL = 3
+COMPRESSION_LEVEL = 3
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Table:
         """
         self.check(frame)
         path.parent.mkdir(parents=True, exist_ok=True)
-        frame.write_parquet(path, compression="zstd", compression_level=_COMPRESSION_LEVEL)
+        frame.write_parquet(path, compression="zstd", compression_level=COMPRESSION_LEVEL)
 
 
 def table_folder(tables: Path, name: str, chrom: str | None = None, **outer: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,7 +21,33 @@ class StudySection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Shares(Protocol):
+    """Per cent of what validates and tests."""
+
+    @property
+    def val(self) -> int:
+        """Chooses epochs."""
+        ...
+
+    @property
+    def test(self) -> int:
+        """Judges."""
+        ...
+
+
 Values = TypeVar("Values", bound=StudySection)
+SplitShares = TypeVar("SplitShares", bound=Shares)
+
+
+def leave_some_to_train(settings: SplitShares) -> SplitShares:
+    """Refuse shares of which nothing is left to train on; for a validator.
+
+    Raises:
+        ValueError: So it is.
+    """
+    if settings.val + settings.test > 99:
+        raise ValueError("val and test leave nothing to train on")
+    return settings
 
 
 def chosen_name(explicit: str | None, profile: str) -> str:

@@ -6,7 +6,6 @@ removed; all of it is counted. An ID is kept to the letter, because the submissi
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from csv import Error as CsvError
@@ -18,7 +17,7 @@ import polars as pl
 from glm_assets.errors import SubmissionError
 from glm_assets.submission.faults import refuse_faults
 from glm_assets.submission.reading import CsvRows, read_header, read_rows
-from glm_assets.variants.windows import DIGEST_LENGTH
+from glm_assets.variants.windows import sequence_digest
 
 _REQUIRED = ("ID", "seq")
 _FORMULA = r"^\s*[=+@-]"
@@ -86,7 +85,7 @@ def read_test_sequences(csv: Path, *, max_length: int) -> tuple[pl.DataFrame, Se
         pl.col("seq").str.to_uppercase(),
         pl.col("seq").str.len_bytes().cast(pl.Int32).alias("length"),
     )
-    sequences = sequences.with_columns(pl.Series("digest", [_digest(seq) for seq in sequences["seq"]]))
+    sequences = sequences.with_columns(pl.Series("digest", [sequence_digest(seq) for seq in sequences["seq"]]))
     return sequences, _count(table, raw, sequences)
 
 
@@ -156,10 +155,6 @@ def _text_frame(table: CsvRows) -> pl.DataFrame:
         },
         schema={"row": pl.Int64, "line": pl.Int64, "fields": pl.Int64, "ID": pl.String, "seq": pl.String},
     )
-
-
-def _digest(sequence: str) -> str:
-    return hashlib.sha256(sequence.encode("ascii")).hexdigest()[:DIGEST_LENGTH]
 
 
 def _count(table: CsvRows, raw: pl.DataFrame, sequences: pl.DataFrame) -> SequenceCounts:

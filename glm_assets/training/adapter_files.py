@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from glm_assets.errors import CheckpointError
 from glm_assets.storage.atomic import atomic_path, write_json
-from glm_assets.training.lora import LoraSettings, add_lora
-from glm_assets.training.states import load_part, trainable_state
+from glm_assets.training.lora import LoraSettings
+from glm_assets.training.states import trainable_state
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -47,24 +47,6 @@ def save_adapter(model: PeftModel, folder: Path, *, base: str = "") -> None:
     write_json(
         folder / ADAPTER_CONFIG, _plain({**config, "base_model_name_or_path": base, "inference_mode": True})
     )
-
-
-def load_adapter(model: nn.Module, folder: Path) -> PeftModel:
-    """Put saved adapters on a model, in place.
-
-    Args:
-        model: The one that they were trained on, without adapters.
-        folder: From `save_adapter` or peft's `save_pretrained`.
-
-    Raises:
-        CheckpointError: A file is missing or damaged, the adapters are no plain LoRA, or they do not fit the model.
-        TrainingError: The model lacks the layers.
-    """
-    settings = read_adapter_settings(folder)
-    state = read_adapter_state(folder)
-    adapted = add_lora(model, settings)
-    load_part(adapted, state)
-    return adapted
 
 
 def read_adapter_state(folder: Path) -> dict[str, Tensor]:

@@ -64,6 +64,7 @@ class Position:
         totals: Sums of the scalars so far, by name.
         weight: Sum of the weights so far.
         rng: The random generators before its batches were drawn.
+        processes: How many trained; its steps are of as many micro-batches times the accumulation.
         sha256: Digest of its weights file.
     """
 
@@ -74,6 +75,7 @@ class Position:
     totals: dict[str, Tensor]
     weight: Tensor | float
     rng: dict[str, Any]
+    processes: int
     sha256: str
 
 
@@ -158,11 +160,15 @@ class CheckpointFolder:
         wanted = {self.weights(record.epoch) for record in [*self.kept(history), *history[-1:]]}
         self._prune(wanted | ({self.part_weights(position.epoch, position.steps)} if position else set()))
 
-    def read(self) -> Saved | None:
+    def read(self, processes: int = 1) -> Saved | None:
         """Where the training stands; None when there is nothing to go on from.
 
+        Args:
+            processes: How many are to go on with it.
+
         Raises:
-            CheckpointError: The folder belongs to another training, or is damaged.
+            CheckpointError: The folder belongs to another training, or is damaged, or another number of processes left
+                it within an epoch.
         """
         path = self.folder / _RESUME_FILE
         if not path.exists():
@@ -176,6 +182,7 @@ class CheckpointFolder:
         for record in self.kept(history):
             self._require_intact(self.weights(record.epoch), record.sha256)
         position = Position(**state.pop("position")) if "position" in state else None
+        self._require_processes(position, processes)
         weights = (
             self.part_weights(position.epoch, position.steps) if position else self.weights(history[-1].epoch)
         )
@@ -203,6 +210,16 @@ class CheckpointFolder:
     def _require_intact(self, path: Path, sha256: str) -> None:
         if not path.is_file() or file_digest(path) != sha256:
             raise CheckpointError(f"{path} is missing or damaged", fix=f"delete {self.folder}")
+
+    def _require_processes(self, position: Position | None, processes: int) -> None:
+        """Refuse to go on within an epoch in steps of other sizes."""
+        if position and position.processes != processes:
+            raise CheckpointError(
+                f"{self.folder} holds a training that stands within epoch {position.epoch}, "
+                f"and {processes} processes are to go on with it",
+                expected=f"{position.processes}, as before: a step takes micro-batches of each",
+                fix=f"train with {position.processes}, or delete that folder to begin anew",
+            )
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from glm_assets.encoders.device import CPU
-from glm_assets.encoders.huggingface.folder import model_weights, weight_files, weights_digest
+from glm_assets.encoders.huggingface.folder import model_weights, weights_digest
 from glm_assets.errors import CheckpointError, IntegrityError
 from glm_assets.storage.atomic import atomic_path, file_digest, write_json
 from glm_assets.training.adapter_files import (
@@ -149,16 +149,6 @@ def load_head(folder: Path, *, device: str = CPU, backbone_sha256: str) -> tuple
     head = VectorClassifier(width, classes=len(card.labels), **values["head"])
     load_part(head.head, state)
     return head.to(device).eval(), card
-
-
-def saved_bytes(folder: Path) -> int:
-    """Bytes of the weights in a classifier's folder."""
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-
-
-def backbone_bytes(backbone_folder: Path) -> int:
-    """Bytes of the weights of a language model in the format of transformers."""
-    return sum(file.stat().st_size for file in weight_files(model_weights(backbone_folder)))
 
 
 _CARD_KEYS = tuple(ClassifierCard.__dataclass_fields__)

@@ -6,9 +6,9 @@ Importing this module imports torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import numpy as np
@@ -25,7 +25,7 @@ _Value = TypeVar("_Value")
 class Ranks:
     """One process among those that train together; a single one by default, for which everything here is free.
 
-    What is asked of all processes (`mean`, `total`, `gather`, `first`, `barrier`) must be asked by all of them in the
+    What is asked of all processes (`total`, `gather`, `first`, `barrier`) must be asked by all of them in the
     same order.
 
     Attributes:
@@ -53,13 +53,6 @@ class Ranks:
             value = value.to(self.device, copy=True)
             dist.all_reduce(value)
         return value
-
-    def mean(self, values: Mapping[str, float]) -> dict[str, float]:
-        """The mean of the processes' figures, by name, on every one of them."""
-        if self.size == 1:
-            return dict(values)
-        sums = self.total(torch.tensor([values[name] for name in sorted(values)], dtype=torch.float64))
-        return dict(zip(sorted(values), (sums / self.size).tolist(), strict=True))
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """The processes' rows, one process's after the other's, on every one of them.
@@ -113,6 +106,10 @@ class Ranks:
 
 ALONE = Ranks()
 
+# While the first process writes a checkpoint of many gigabytes, the others wait; torch would give up after 10 minutes.
+# `launch` ends them all at once when one of them fails, so that none waits for nothing.
+_PATIENCE = timedelta(hours=12)
+
 
 def join(rank: int, size: int, backend: str, rendezvous: str) -> Ranks:
     """Join the processes that train together.
@@ -134,7 +131,9 @@ def join(rank: int, size: int, backend: str, rendezvous: str) -> Ranks:
     device = f"cuda:{rank}" if backend == "nccl" else "cpu"
     if device != "cpu":
         torch.cuda.set_device(device)
-    dist.init_process_group(backend, init_method=f"file://{rendezvous}", rank=rank, world_size=size)
+    dist.init_process_group(
+        backend, init_method=f"file://{rendezvous}", rank=rank, world_size=size, timeout=_PATIENCE
+    )
     return Ranks(rank, size, device)
 
 

@@ -57,12 +57,14 @@ def fit(
         best one.
 
     Raises:
-        CheckpointError: The folder belongs to another training.
-        TrainingError: The loss is no longer finite, or the batches do not go with the schedule or the processes.
+        CheckpointError: The folder belongs to another training, or to one that as many processes must go on with as
+            left it within an epoch.
+        TrainingError: The loss or the score is no longer finite, or the batches do not go with the schedule or the
+            processes.
     """
     if not ranks.is_first:
         on_epoch = progress = _ignore
-    saved = checkpoints.read()
+    saved = checkpoints.read(ranks.size)
     history = saved.history if saved else []
     for record in history:
         on_epoch(record)
@@ -133,7 +135,7 @@ class _Training:
                 self._keep_part(history, epoch, run)
         self._task.after_epoch(run.rate, self._settings.weight_decay, run.taken)
         train = _finite(run.means.values(self._ranks), epoch)
-        validation = self._ranks.first(self._task.validate(epoch))
+        validation = _scored(self._ranks.first(self._task.validate(epoch)), epoch)
         record = EpochRecord(epoch, run.rate, train, validation, self._save(self._checkpoints.weights(epoch)))
         history.append(record)
         self._commit(history)
@@ -146,7 +148,7 @@ class _Training:
 
     def _save(self, path: Path) -> str:
         """Have the first process write the weights; returns their digest."""
-        state = task_state(self._task)
+        state = task_state(self._task, keep=self._ranks.is_first)
         return self._ranks.first(self._checkpoints.save_weights(path, state) if self._ranks.is_first else "")
 
     def _commit(self, history: list[EpochRecord], position: Position | None = None) -> None:
@@ -196,3 +198,13 @@ def _finite(means: dict[str, float], epoch: int) -> dict[str, float]:
             fix="look for extreme values in the data, lower the learning rate or use a larger batch_size",
         )
     return means
+
+
+def _scored(validation: dict[str, float], epoch: int) -> dict[str, float]:
+    if not math.isfinite(validation["score"]):
+        raise TrainingError(
+            f"the validation after epoch {epoch} has the score {validation['score']}",
+            expected="a finite score, by which epochs are chosen",
+            fix="look for validation data that the score does not exist for, or lower the learning rate",
+        )
+    return validation

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from glm_assets.encoders.device import CPU
 from glm_assets.errors import TrainingError
@@ -25,8 +25,6 @@ NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 # What CUDA, cuBLAS and their workspaces take before the first tensor.
 CUDA_CONTEXT = 500_000_000
 
-_OPTIMIZER_BYTES = {"adamw": 8.0, "adamw_8bit": 2 + 2 * 4 / 256}
-
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
@@ -41,11 +39,11 @@ class MemoryPlan:
         max_length: Tokens in each.
         accumulation: Micro-batches in a step; they come one after the other and take no memory.
         gradient_checkpointing: Whether only each layer's input is kept for the backward pass.
-        optimizer: `adamw`, or `adamw_8bit` with moments of 8 bits.
         classes: Of the classifier.
         language_model: Whether the tokens themselves are predicted, which makes logits at every position.
         padded: Whether batches hold sequences of different lengths, which makes masks.
         device: Where it runs.
+        shards: Processes over which weights, gradients and moments are divided.
     """
 
     method: Method
@@ -56,11 +54,11 @@ class MemoryPlan:
     max_length: int
     accumulation: int = 1
     gradient_checkpointing: bool = False
-    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
     classes: int = 2
     language_model: bool = False
     padded: bool = True
     device: str = "cuda:0"
+    shards: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be estimated."""
@@ -139,10 +137,12 @@ def estimate_memory(config: Mapping[str, Any], plan: MemoryPlan) -> MemoryEstima
     size = SIZES[plan.dtype]
     added = shape.adapters + head  # float32
     return MemoryEstimate(
-        weights=_weights(shape, plan) + 4 * added,
+        weights=(_weights(shape, plan) + 4 * added) // plan.shards,
         weight_copies=_weight_copies(shape, plan),
-        gradients=size * base + 4 * added,
-        optimizer=round(_OPTIMIZER_BYTES[plan.optimizer] * (base * size / 4 + added)),
+        gradients=(size * base + 4 * added) // plan.shards,
+        optimizer=2
+        * (size * base + 4 * added)
+        // plan.shards,  # AdamW's moments are of the types of what they move
         activations=0 if plan.method == "frozen" else activation_bytes(shape, plan),
         head=_head(shape, plan),
         workspace=_workspace(shape, plan),

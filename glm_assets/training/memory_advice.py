@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from glm_assets.errors import TrainingError
 from glm_assets.training.lora import LoraSettings
 from glm_assets.training.memory import MemoryEstimate, MemoryPlan, estimate_memory
 
@@ -12,6 +13,9 @@ from glm_assets.training.memory import MemoryEstimate, MemoryPlan, estimate_memo
 USABLE = 0.95
 
 _SHORTEST = 64
+
+# What the families of Llama and of BERT call the linear layers of their attention.
+_ATTENTION = r".*\.([qkvo]_proj|query|key|value)"
 
 Change = Callable[[MemoryPlan], tuple[MemoryPlan, str] | None]
 
@@ -40,7 +44,10 @@ def advise(estimate: MemoryEstimate, gpu_bytes: int) -> list[str]:
     for change in _CHANGES:
         while not fits(estimate, gpu_bytes) and (changed := change(estimate.plan)):
             plan, text = changed
-            estimate = estimate_memory(estimate.config, plan)
+            try:
+                estimate = estimate_memory(estimate.config, plan)
+            except TrainingError:  # a model without layers of the adapters' names
+                break
             lines.append(f"{text}: {_gb(estimate.total)} GB")
     if not fits(estimate, gpu_bytes):
         lines.append(f"with all of this it needs a GPU with {_gb(int(estimate.total / USABLE))} GB")
@@ -68,16 +75,11 @@ def _smaller_batch(plan: MemoryPlan) -> tuple[MemoryPlan, str] | None:
     return replace(plan, batch=batch, accumulation=accumulation), f"batch {batch} with accumulation {accumulation}"
 
 
-def _small_moments(plan: MemoryPlan) -> tuple[MemoryPlan, str] | None:
-    if plan.method != "full" or plan.optimizer == "adamw_8bit":
-        return None
-    return replace(plan, optimizer="adamw_8bit"), "optimizer adamw_8bit"
-
-
 def _adapters(plan: MemoryPlan) -> tuple[MemoryPlan, str] | None:
     if plan.method != "full":
         return None
-    plan = replace(plan, method="lora", lora=LoraSettings(), optimizer="adamw", dtype="bfloat16", autocast=None)
+    lora = LoraSettings(targets=_ATTENTION)
+    plan = replace(plan, method="lora", lora=lora, dtype="bfloat16", autocast=None)
     return plan, "method lora with bfloat16 weights"
 
 
@@ -96,7 +98,7 @@ def _shorter(plan: MemoryPlan) -> tuple[MemoryPlan, str] | None:
 
 _CHANGES: tuple[Change, ...] = (
     *(_one_type, _checkpointing, _smaller_batch),
-    *(_small_moments, _adapters, _four_bits, _shorter),
+    *(_adapters, _four_bits, _shorter),
 )
 
 

@@ -88,6 +88,7 @@ class Pass:
             means.totals,
             means.weight,
             self._before_batches,
+            self._ranks.size,
             sha256,
         )
 

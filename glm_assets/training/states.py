@@ -44,11 +44,14 @@ def load_part(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     _copy(wanted, state)
 
 
-def task_state(task: Task) -> dict[str, Tensor]:
-    """What is kept of a task's model, as whole tensors; every process of a sharded one must ask."""
+def task_state(task: Task, *, keep: bool = True) -> dict[str, Tensor]:
+    """What is kept of a task's model, as whole tensors.
+
+    Every process of a sharded model must ask; those that do not `keep` it get nothing, and hold one tensor at a time.
+    """
     _reshard(task.model)
     state = task.state() if isinstance(task, KeepsPart) else task.model.state_dict()
-    return {name: whole(value) for name, value in state.items()}
+    return _gathered(state, keep)
 
 
 def load_task_state(task: Task, state: Mapping[str, Tensor]) -> None:
@@ -67,12 +70,10 @@ def load_weights(task: Task, path: Path) -> None:
     load_task_state(task, load_file(path))
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """An optimiser's state of whole tensors."""
+def optimizer_state(optimizer: torch.optim.Optimizer, *, keep: bool = True) -> dict[str, Any]:
+    """An optimiser's state of whole tensors; who must ask, and who gets them, is as of `task_state`."""
     state = optimizer.state_dict()
-    moments = {
-        number: {name: whole(value) for name, value in entry.items()} for number, entry in state["state"].items()
-    }
+    moments = {number: _gathered(entry, keep) for number, entry in state["state"].items()}
     return {**state, "state": moments}
 
 
@@ -94,14 +95,26 @@ def is_sharded(value: Any) -> TypeGuard[DTensor]:
     return hasattr(value, "full_tensor")
 
 
-def whole(value: Any) -> Any:
-    """A sharded tensor as a whole one, which all processes must ask for; anything else as it is."""
-    return value.full_tensor() if is_sharded(value) else value
+def whole(value: Any, *, keep: bool = True) -> Any:
+    """A sharded tensor as a whole one on the CPU, which all processes must ask for; anything else as it is.
+
+    The GPUs of a sharded model have no room for all of its whole tensors at once, and the host none for those of each
+    process: one that does not `keep` it gets None.
+    """
+    if not is_sharded(value):
+        return value if keep else None
+    full = value.full_tensor()
+    return full.cpu() if keep else None
 
 
 def local(value: Tensor) -> Tensor:
     """This process's part of a tensor."""
     return value.to_local() if is_sharded(value) else value
+
+
+def _gathered(state: Mapping[str, Any], keep: bool) -> dict[str, Any]:
+    wholes = ((name, whole(value, keep=keep)) for name, value in state.items())
+    return {name: value for name, value in wholes if keep}
 
 
 def _reshard(model: nn.Module) -> None:

@@ -71,9 +71,9 @@ class Steps:
         self._move(sum(weights))
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next step depends on, besides the weights; all processes must ask."""
+        """Everything that the next step depends on, besides the weights, in the first process; all must ask."""
         scaler = {"scaler": self._scaler.state_dict()} if self._scaler.is_enabled() else {}
-        return {"optimizer": optimizer_state(self.optimizer), **scaler}
+        return {"optimizer": optimizer_state(self.optimizer, keep=self._ranks.is_first), **scaler}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Put back what `state` gave."""

@@ -23,7 +23,7 @@ DROP_REASONS: Final = {
     WindowStatus.MISMATCH: "ref_mismatch",
 }
 
-DIGEST_LENGTH: Final = 32
+_DIGEST_LENGTH: Final = 32
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,18 @@ def as_strings(windows: NDArray[np.uint8]) -> pl.Series:
 
 
 def digests(windows: Iterable[NDArray[np.uint8]]) -> pl.Series:
-    """Return the first 32 hex digits of the SHA-256 of each ASCII window."""
-    return pl.Series(
-        [hashlib.sha256(window.data).hexdigest()[:DIGEST_LENGTH] for window in windows], dtype=pl.String
-    )
+    """Return the `sequence_digest` of each ASCII window."""
+    return pl.Series([sequence_digest(window.data) for window in windows], dtype=pl.String)
+
+
+def sequence_digest(sequence: str | memoryview) -> str:
+    """Return what tells a sequence from others in the tables: the first 32 hex digits of its SHA-256.
+
+    Args:
+        sequence: ASCII, as text or bytes.
+    """
+    data = sequence.encode("ascii") if isinstance(sequence, str) else sequence
+    return hashlib.sha256(data).hexdigest()[:_DIGEST_LENGTH]
 
 
 def _digests_by_start(windows: NDArray[np.uint8], start: NDArray[np.int64]) -> pl.Series:

@@ -14,7 +14,7 @@ from glm_assets_tests.lineage.studies import tiny_study
 TRAINED_ON = {"variant_embeddings", "mutation_ladders", "split_audit"}
 SCORED_BY = {"reference_genome", "glm_checkpoint", "head_v3", "linear_probe", "covariance_probe"}
 IMPACT = {
-    "impact/individual_alignments": set(),
+    "impact/individual_alignments": {"reference_genome"},
     "impact/individual_variants": {"clinvar_release", "impact/individual_alignments"},
     "impact/read_examples": {"impact/individual_variants", "impact/individual_alignments"},
     "impact/read_embeddings": {"impact/read_examples"},
@@ -76,7 +76,14 @@ GROUPS = {
 }
 JOBS = (
     *("sources", "embed", "embed_for_evaluation", "layer_sweep", "train", "search", "evaluate", "submit"),
-    *("score_variants", "impact_embed", "impact_train", "metagenome"),
+    *(
+        "score_variants",
+        "impact_embed",
+        "impact_train",
+        "impact_predict",
+        "metagenome_train",
+        "metagenome_predict",
+    ),
 )
 EMBED_JOBS = {"embed", "embed_for_evaluation", "impact_embed"}
 VECTORS = {"variant_embeddings", "covariance_embeddings", "variant_likelihoods"}

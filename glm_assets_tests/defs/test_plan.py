@@ -90,7 +90,9 @@ def test_studies_are_planned_where_they_are_asked_for(tmp_path):
     study = Study(Settings(profile="demo", data_root=str(tmp_path / "data"), offline=True))
     assert all(graph.ASSETS[name].optional for name in {*graph.IMPACT, *graph.METAGENOME})
     assert not {one.asset for one in make_plan(study).findings} & NOT_ASKED_FOR
-    plan = make_plan(study, ["impact_embed", "impact_train", "metagenome"])
+    plan = make_plan(
+        study, ["impact_embed", "impact_train", "impact_predict", "metagenome_train", "metagenome_predict"]
+    )
     assert {one.asset for one in plan.findings} == {*graph.IMPACT, *graph.METAGENOME}
     assert set(states(plan).values()) == {"absent"}
     assert list(tmp_path.iterdir()) == []

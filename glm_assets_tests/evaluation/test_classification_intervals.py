@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn import metrics
 
 from glm_assets.errors import EvaluationError
+from glm_assets.evaluation import classification_intervals
 from glm_assets.evaluation.classification import Classified
 from glm_assets.evaluation.classification_intervals import (
     classes_of_one_source,
-    classification_intervals,
     compare_classifiers,
     resample_by_class,
 )
@@ -28,29 +30,73 @@ def drawn(generator: np.random.Generator, genomes: int, reads: int, right: float
     return Classified(np.eye(3)[predicted], labels, NAMES), source
 
 
+def interval(rows, source, figure="accuracy", **options):
+    """The interval of a figure of one classifier."""
+    table = compare_classifiers(rows, rows, source, **options)
+    return table.filter(figure=figure).select("model_low", "model_high").row(0)
+
+
+def peak_of(work) -> int:
+    """Bytes that some work holds at most."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def counts_of(resamples) -> np.ndarray:
+    return np.concatenate(list(resamples.blocks())).astype(int)
+
+
+def test_many_resamples_of_reads_of_their_own_take_little_memory():
+    """All draws of a million such reads would be 2 GB; here they would be 80 MB."""
+    labels = np.repeat([0, 1, 2], 10_000)
+    rows = Classified(np.eye(3, dtype=np.float32)[labels], labels, NAMES)
+    assert peak_of(lambda: compare_classifiers(rows, rows, np.arange(30_000), resamples=1300)) < 2.5e7
+
+
+def test_draws_do_not_depend_on_how_many_are_held(monkeypatch):
+    rows, source = drawn(np.random.default_rng(0), genomes=8, reads=6, right=0.6, spread=0.3)
+    expected = counts_of(resample_by_class(source, rows.labels, 20, 4))
+    monkeypatch.setattr(classification_intervals, "block_rows", lambda size: 3)
+    resamples = resample_by_class(source, rows.labels, 20, 4)
+    assert [len(block) for block in resamples.blocks()] == [3] * 6 + [2]
+    assert np.array_equal(counts_of(resamples), expected)
+
+
+def test_many_rows_of_many_classes_with_one_genome_each_take_little_memory():
+    """Each row is a source of its own then; all cells of each would be 8 bytes x rows x classes squared: 0.3 GB."""
+    generator = np.random.default_rng(0)
+    labels, predicted = generator.integers(0, 80, (2, 6_000))
+    rows = Classified(np.eye(80, dtype=np.float32)[predicted], labels, tuple(f"class {n}" for n in range(80)))
+    assert peak_of(lambda: compare_classifiers(rows, rows, labels, resamples=5)) < 5e7
+
+
 def test_each_resample_is_what_scikit_learn_says_of_its_rows():
     rows, source = drawn(np.random.default_rng(0), genomes=8, reads=6, right=0.6, spread=0.3)
-    found = classification_intervals(rows, source, resamples=20, seed=4)
     resamples = resample_by_class(source, rows.labels, 20, 4)
-    for place, times in enumerate(resamples.counts):
+    draws = []
+    for times in counts_of(resamples):
         again = np.repeat(np.arange(len(source)), times[resamples.cluster])
         true, given = rows.labels[again], rows.predicted[again]
-        assert found["accuracy"].draws[place] == pytest.approx(metrics.accuracy_score(true, given))
-        assert found["macro_f1"].draws[place] == pytest.approx(metrics.f1_score(true, given, average="macro"))
-        assert found["mcc"].draws[place] == pytest.approx(metrics.matthews_corrcoef(true, given))
-    assert found["accuracy"].value == pytest.approx(rows.correct.mean())
+        f1 = metrics.f1_score(true, given, average="macro")
+        draws.append((metrics.accuracy_score(true, given), f1, metrics.matthews_corrcoef(true, given)))
+    for figure, of in zip(("accuracy", "macro_f1", "mcc"), np.transpose(draws), strict=True):
+        found = interval(rows, source, figure, resamples=20, seed=4)
+        assert found == pytest.approx(np.percentile(of, (2.5, 97.5)))
 
 
 def test_intervals_hold_the_true_accuracy_about_as_often_as_they_say():
     held, widths_of_rows, widths = 0, [], []
     for seed in range(120):
         rows, source = drawn(np.random.default_rng(seed), genomes=40, reads=10, right=0.6, spread=0.35)
-        low, high = classification_intervals(rows, source, resamples=200, seed=seed)["accuracy"].interval()
+        low, high = interval(rows, source, resamples=200, seed=seed)
         held += low <= 0.6 <= high
         widths.append(high - low)
         if seed < 10:
-            apart = classification_intervals(rows, np.arange(len(source)), resamples=200, seed=seed)
-            widths_of_rows.append(np.diff(apart["accuracy"].interval())[0])
+            widths_of_rows.append(np.diff(interval(rows, np.arange(len(source)), resamples=200, seed=seed))[0])
     assert 0.87 <= held / 120 <= 0.99
     assert np.mean(widths) > 1.2 * np.mean(widths_of_rows)  # rows are no independent observations
 
@@ -62,7 +108,7 @@ def test_each_class_keeps_its_sources_and_the_rows_of_one_source_are_drawn_apart
     rows = Classified(np.eye(3)[labels], labels, NAMES)
     assert classes_of_one_source(rows, source) == ("b",)
     resamples = resample_by_class(source, labels, 300, seed=0)
-    weights = resamples.counts[:, resamples.cluster].astype(int)
+    weights = counts_of(resamples)[:, resamples.cluster]
     for name, rows_of_class in (("a", 30), ("b", 10), ("c", 20)):
         own = np.array([one.startswith(name) for one in source])
         assert set(weights[:, own].sum(axis=1)) == {rows_of_class}
@@ -76,16 +122,15 @@ def test_a_class_of_two_genomes_is_in_every_resample():
     """Of ten genomes two are of the class: every tenth resample of all genomes would miss it."""
     source, labels = np.repeat(np.arange(10), 20), np.repeat([0, 1, 0, 1, 0, 1, 0, 1, 2, 2], 20)
     rows = Classified(np.eye(3)[labels], labels, NAMES)
-    assert classification_intervals(rows, source, resamples=300)["macro_f1"].interval() == (1, 1)
-    counts = resample_by_class(source, labels, 300, seed=0).counts
+    assert interval(rows, source, "macro_f1", resamples=300) == (1, 1)
+    counts = counts_of(resample_by_class(source, labels, 300, seed=0))
     assert (counts[:, 8:].sum(axis=1) == 2).all()
 
 
 def test_names_and_numbers_of_sources_are_the_same_to_it():
     rows, source = drawn(np.random.default_rng(1), genomes=9, reads=5, right=0.7, spread=0.1)
-    by_number = classification_intervals(rows, source, resamples=50)
-    by_name = classification_intervals(rows, np.array([f"genome_{number}" for number in source]), resamples=50)
-    assert by_number["mcc"].interval() == by_name["mcc"].interval()
+    names = np.array([f"genome_{number}" for number in source])
+    assert interval(rows, source, "mcc", resamples=50) == interval(rows, names, "mcc", resamples=50)
 
 
 def test_few_genomes_have_figures_but_no_intervals():
@@ -122,4 +167,6 @@ def test_other_rows_cannot_be_compared():
     with pytest.raises(EvaluationError, match="different rows"):
         compare_classifiers(rows, turned, source)
     with pytest.raises(EvaluationError, match="5 sources for 24 rows"):
-        classification_intervals(rows, source[:5])
+        compare_classifiers(rows, rows, source[:5])
+    with pytest.raises(EvaluationError, match="0 bootstrap resamples"):
+        compare_classifiers(rows, rows, source, resamples=0)

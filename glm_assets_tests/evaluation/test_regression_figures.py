@@ -43,6 +43,17 @@ def test_scatter_of_few_scores_spreads_the_dots_and_marks_the_means(tmp_path):
     assert saved(figure, tmp_path) == saved(again, tmp_path)
 
 
+def test_scatter_on_a_scale_shows_that_predictions_hardly_differ(tmp_path):
+    _, target = drawn()
+    predicted = np.full(len(target), 3.6) + 0.001 * target
+    estimates = judged(predicted, target).estimates
+    figure = plot_scatter(predicted, target, estimates["pearson"], estimates["spearman"], limits=(0, 10))
+    low, high = figure.axes[0].get_ylim()
+    assert low <= 0
+    assert high >= 10
+    saved(figure, tmp_path)
+
+
 def test_scatter_of_measurements_is_not_spread_and_shows_a_part_of_very_many(tmp_path):
     generator = np.random.default_rng(1)
     x, y = generator.normal(size=(2, 6000))
@@ -51,7 +62,7 @@ def test_scatter_of_measurements_is_not_spread_and_shows_a_part_of_very_many(tmp
     dots = figure.axes[0].lines[0].get_xydata()
     assert len(dots) == 4000
     assert set(map(tuple, dots.tolist())) <= set(zip(y.tolist(), x.tolist(), strict=True))
-    assert figure.axes[0].get_title().endswith("6,000 rows")
+    assert figure.axes[0].get_title().startswith("6,000 rows")
     saved(figure, tmp_path)
 
 
@@ -59,7 +70,7 @@ def test_a_correlation_without_interval_or_without_a_value_is_said(tmp_path):
     predicted, target = drawn(12)
     few = judged(predicted, target, variants=3).estimates
     title = plot_scatter(predicted, target, few["pearson"], few["spearman"]).axes[0].get_title()
-    assert f"Pearson's r {few['pearson'].value:.3f}, Spearman" in title
+    assert f"Pearson's r {few['pearson'].value:.3f}\nSpearman" in title
     constant = judged(np.ones(12), target).estimates
     figure = plot_scatter(np.ones(12), target, constant["pearson"], constant["spearman"])
     assert "does not exist (a constant)" in figure.axes[0].get_title()

@@ -31,6 +31,7 @@ def test_curves_show_each_epoch_and_the_best_one(tmp_path):
     assert scores.lines[0].get_ydata().tolist() == pytest.approx(SCORES)
     assert scores.lines[1].get_ydata().tolist() == pytest.approx([0.4, 0.7, 0.6])
     assert rates.lines[0].get_ydata().tolist() == pytest.approx([1e-4, 5e-5, 1e-4 / 3])
+    assert rates.get_ylim()[0] == 0  # a constant rate is seen to be one
     assert all(list(axes.lines[-1].get_xdata()) == [2, 2] for axes in figure.axes)
     title = "reads: stopped early after epoch 3 of 5; best: epoch 2, macro F1 0.6"
     assert figure.get_suptitle() == title

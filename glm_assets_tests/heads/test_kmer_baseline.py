@@ -9,7 +9,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from glm_assets.errors import CheckpointError, MissingUpstreamError, SettingsError, TrainingError
-from glm_assets.heads.kmer_baseline import fit_kmer_baseline, load_kmer_baseline, save_kmer_baseline
+from glm_assets.heads.kmer_baseline import (
+    fit_kmer_baseline,
+    load_kmer_baseline,
+    save_kmer_baseline,
+    some_of_each_class,
+)
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 SHARES = ((0.4, 0.1, 0.1, 0.4), (0.1, 0.4, 0.4, 0.1), (0.25, 0.25, 0.25, 0.25))
@@ -70,25 +75,36 @@ def test_a_class_without_training_reads_has_no_probability():
 def test_a_baseline_comes_back_from_its_file_and_equal_ones_have_equal_bytes(fitted, tmp_path):
     for name in ("first", "second"):
         save_kmer_baseline(fitted, tmp_path / name)
-    first, second = (tmp_path / name / "model.safetensors" for name in ("first", "second"))
-    assert first.read_bytes() == second.read_bytes()
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
     again = load_kmer_baseline(tmp_path / "first")
     reads = drawn(20, 3, seed=5)[0]
     assert np.array_equal(again.probabilities(reads), fitted.probabilities(reads))
     assert (again.validation, again.classes) == (fitted.validation, 3)
 
 
+def test_of_many_reads_each_class_gives_its_share_from_all_of_its_length():
+    """Reads lie by file and genome, whose first ones alone would be a few genomes."""
+    labels = np.repeat([0, 1, 2, 0], [600, 399, 1, 1000])
+    chosen = some_of_each_class(labels, 100)
+    assert np.bincount(labels[chosen]).tolist() == [80, 19, 1]
+    assert (np.diff(chosen) > 0).all()
+    own = np.cumsum(labels == 0)[chosen[labels[chosen] == 0]] - 1  # places among the 1600 of the class
+    assert np.array_equal(own, np.arange(0, 1600, 20))
+    assert np.array_equal(some_of_each_class(labels, 100), chosen)
+    assert np.array_equal(some_of_each_class(labels, 2000), np.arange(2000))
+
+
 def test_other_files_are_refused(fitted, tmp_path):
+    path = tmp_path / "kmers.safetensors"
     with pytest.raises(MissingUpstreamError, match="no k-mer baseline"):
-        load_kmer_baseline(tmp_path)
-    path = tmp_path / "model.safetensors"
+        load_kmer_baseline(path)
     path.write_bytes(b"nonsense")
     with pytest.raises(CheckpointError, match="cannot be read"):
-        load_kmer_baseline(tmp_path)
+        load_kmer_baseline(path)
     save_file({"weight": np.zeros((2, 2))}, path)
     with pytest.raises(CheckpointError, match="is no k-mer baseline"):
         load_kmer_baseline(path)
-    save_kmer_baseline(replace(fitted, k=4), tmp_path)
+    save_kmer_baseline(replace(fitted, k=4), path)
     with pytest.raises(CheckpointError, match="weights of shape"):
         load_kmer_baseline(path)
 

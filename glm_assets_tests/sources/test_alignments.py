@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pysam
@@ -59,14 +61,29 @@ def test_a_missing_index_is_made_in_our_folder_once(tmp_path):
     path = write_bam(tmp_path / "reads.bam", READS, length=20_000, index=False)
     assert len(names(path)) == 400
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith("reads")] == ["reads.bam"]
-    (index,) = (tmp_path / "indexes").iterdir()
+    (index,) = (tmp_path / "indexes").glob("reads*")
     before = index.stat().st_mtime_ns
     assert len(names(path)) == 400
     assert index.stat().st_mtime_ns == before
     # Another file of the same name gets an index of its own.
     write_bam(path, READS[:200], length=20_000, index=False)
     assert len(names(path, 0, 20_000)) == 200
-    assert len(list((tmp_path / "indexes").iterdir())) == 2
+    assert len(list((tmp_path / "indexes").glob("reads*"))) == 2
+
+
+def test_those_who_need_an_index_at_once_share_the_one_that_is_made(tmp_path, monkeypatch):
+    path = write_bam(tmp_path / "reads.bam", READS, length=20_000, index=False)
+    make, made = pysam.samtools.index, []
+
+    def slow(*arguments):
+        made.append(arguments)
+        time.sleep(0.3)
+        return make(*arguments)
+
+    monkeypatch.setattr(pysam.samtools, "index", slow)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: len(names(path)), range(4))) == [400] * 4
+    assert len(made) == 1
 
 
 def test_a_missing_chromosome_is_named(bam, tmp_path):
@@ -145,7 +162,7 @@ def test_an_unsorted_file_is_refused(tmp_path, order):
         FormatError, match=r"relabelled\.bam cannot be indexed: it is not sorted.*samtools sort -o"
     ):
         names(relabelled)
-    assert list((tmp_path / "indexes").iterdir() if (tmp_path / "indexes").exists() else []) == []
+    assert not list((tmp_path / "indexes").glob("relabelled*"))
 
 
 def test_a_sorted_file_whose_header_denies_it_is_read(tmp_path):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from glm_assets.errors import TrainingError
 from glm_assets.training.batches import Planned
-from glm_assets.training.checkpoints import CheckpointFolder
+from glm_assets.training.checkpoints import CheckpointFolder, EpochRecord
 from glm_assets.training.distributed import Ranks
 from glm_assets.training.loop import fit
 from glm_assets.training.schedules import Schedule
@@ -134,6 +134,20 @@ def stop_at_step(count: int, act: Callable[[], None]) -> None:
     torch.optim.AdamW.step = stopping
 
 
+def fit_alone(
+    task: RowsTask, settings: LoopSettings, folder: Path, keep: int | None = None, lines: list[str] | None = None
+) -> list[EpochRecord]:
+    """Train in this process, from random numbers that are always the same."""
+    torch.manual_seed(11)
+    return fit(
+        task,
+        settings,
+        CheckpointFolder(folder, key="k", keep=keep),
+        on_epoch=lambda record: None,
+        progress=(lines if lines is not None else []).append,
+    )
+
+
 def settings_of(job: Mapping[str, Any]) -> LoopSettings:
     options = dict(job.get("settings", {}))
     schedule = Schedule(**options.pop("schedule", {"shape": "linear", "warmup_steps": 2}))
@@ -178,7 +192,7 @@ def report(job: Mapping[str, Any], ranks: Ranks, progress: Callable[[str], None]
     rows = np.arange(7) * 10
     progress(f"rank {ranks.rank} of {ranks.size}")
     return {
-        "mean": ranks.mean({"b": ranks.rank, "a": 5.0}),
+        "total": ranks.total(torch.tensor(ranks.rank)).item(),
         "gathered": ranks.gather(rows[ranks.share(7)]).tolist(),
         "pairs": ranks.gather(np.ones((ranks.rank, 2), np.float32)).shape,
         "first": ranks.first({"rank": ranks.rank}),

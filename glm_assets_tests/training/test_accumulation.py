@@ -8,21 +8,11 @@ import pytest
 import torch
 
 from glm_assets.errors import TrainingError
-from glm_assets.training.checkpoints import CheckpointFolder
-from glm_assets.training.loop import fit
 from glm_assets.training.schedules import Schedule
 from glm_assets.training.settings import LoopSettings
-from glm_assets_tests.training.tasks import RowsTask, StreamTask
+from glm_assets_tests.training.tasks import RowsTask, StreamTask, fit_alone
 
 SETTINGS = LoopSettings(2, 0.05, schedule=Schedule("linear", 1), clip_norm=0.5)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -40,23 +30,13 @@ def steps(monkeypatch) -> list[tuple[float, torch.Tensor]]:
     return seen
 
 
-def train(task: RowsTask, settings: LoopSettings, folder):
-    return fit(
-        task,
-        settings,
-        CheckpointFolder(folder, key="k"),
-        on_epoch=lambda record: None,
-        progress=lambda line: None,
-    )
-
-
 @pytest.mark.parametrize("clip_norm", [0.05, 1e9])
 def test_eight_batches_of_one_row_move_the_weights_as_one_of_eight(tmp_path, steps, clip_norm):
     """In an epoch of 22 rows, so that its last step has 6 rows."""
     settings = replace(SETTINGS, clip_norm=clip_norm)
     large, small = RowsTask(size=8, seed=1), RowsTask(size=1, seed=1)
-    expected = train(large, settings, tmp_path / "large")
-    found = train(small, replace(settings, accumulation=8), tmp_path / "small")
+    expected = fit_alone(large, settings, tmp_path / "large")
+    found = fit_alone(small, replace(settings, accumulation=8), tmp_path / "small")
     assert len(steps) == 2 * 2 * 3
     for (rate, gradient), (small_rate, small_gradient) in zip(steps[:6], steps[6:], strict=True):
         assert small_rate == rate
@@ -71,7 +51,7 @@ def test_eight_batches_of_one_row_move_the_weights_as_one_of_eight(tmp_path, ste
 def test_micro_batches_of_unequal_sizes_count_by_their_rows(tmp_path, steps):
     """Micro-batches of 5, 5, 5, 5 and 2 rows in steps of two, beside the gradients of the rows that they hold."""
     task = RowsTask(size=5, seed=1)
-    train(task, LoopSettings(1, 0.0, schedule=Schedule("constant"), clip_norm=1e9, accumulation=2), tmp_path)
+    fit_alone(task, LoopSettings(1, 0.0, schedule=Schedule("constant"), clip_norm=1e9, accumulation=2), tmp_path)
     for rows, (_, gradient) in zip(task.order(1).split(10), steps, strict=True):
         task.model.zero_grad()
         task.loss(rows, 1)["loss"].backward()
@@ -85,7 +65,7 @@ def test_without_weights_micro_batches_count_alike(tmp_path, steps):
     weighed = task.loss
     task.loss = lambda batch, epoch: {k: v for k, v in weighed(batch, epoch).items() if k != "weight"}
     settings = LoopSettings(1, 0.0, schedule=Schedule("constant"), clip_norm=1e9, accumulation=2)
-    (record,) = train(task, settings, tmp_path)
+    (record,) = fit_alone(task, settings, tmp_path)
     parts = [task.loss(rows, 1)["loss"].item() for rows in task.order(1).split(20)]
     assert record.train["loss"] == pytest.approx(sum(parts) / 2)
     assert len(steps) == 1
@@ -94,7 +74,7 @@ def test_without_weights_micro_batches_count_alike(tmp_path, steps):
 def test_the_rate_counts_steps_and_ends_at_zero(tmp_path, steps):
     """The fault of the original: counting micro-batches, eight in a step, it ended at 7/8 of the peak."""
     settings = LoopSettings(4, 1e-3, schedule=Schedule("linear", 2), accumulation=8)
-    history = train(RowsTask(size=1, seed=1), settings, tmp_path)
+    history = fit_alone(RowsTask(size=1, seed=1), settings, tmp_path)
     assert [rate for rate, _ in steps] == pytest.approx([5e-4, *(1e-3 * left / 10 for left in range(10, -1, -1))])
     assert steps[-1][0] == history[-1].learning_rate == 0.0
 
@@ -105,20 +85,20 @@ def test_betas_are_the_optimisers(tmp_path, monkeypatch):
     monkeypatch.setattr(
         torch.optim.AdamW, "step", lambda self: (seen.add(self.param_groups[0]["betas"]), step(self))
     )
-    train(RowsTask(), replace(SETTINGS, betas=(0.8, 0.95)), tmp_path)
+    fit_alone(RowsTask(), replace(SETTINGS, betas=(0.8, 0.95)), tmp_path)
     assert seen == {(0.8, 0.95)}
 
 
 def test_a_schedule_of_steps_needs_batches_that_can_be_counted(tmp_path):
     with pytest.raises(TrainingError, match=r"linear cannot count the steps of generator.*Planned"):
-        train(StreamTask(), SETTINGS, tmp_path)
+        fit_alone(StreamTask(), SETTINGS, tmp_path)
 
 
 def test_an_epoch_without_batches_is_named(tmp_path):
     task = StreamTask()
     task.batches = lambda epoch: iter(())
     with pytest.raises(TrainingError, match="epoch 1 has no batches"):
-        train(task, replace(SETTINGS, schedule=Schedule()), tmp_path)
+        fit_alone(task, replace(SETTINGS, schedule=Schedule()), tmp_path)
 
 
 def test_float16_leaves_out_steps_that_overflow_and_learns(tmp_path):
@@ -128,7 +108,7 @@ def test_float16_leaves_out_steps_that_overflow_and_learns(tmp_path):
     )
     task = RowsTask()
     task.loss, plain = (lambda batch, epoch: {k: v * 8 for k, v in plain(batch, epoch).items()}), task.loss
-    history = train(task, settings, tmp_path)
+    history = fit_alone(task, settings, tmp_path)
     assert history[-1].score > history[0].score + 0.05
     assert all(torch.isfinite(value).all() for value in task.model.state_dict().values())
     state = torch.load(tmp_path / "resume.pt", weights_only=True)

@@ -13,19 +13,12 @@ import torch
 
 from glm_assets.errors import TrainingError
 from glm_assets.training.batches import Planned, shares
-from glm_assets.training.distributed import ALONE, Ranks
+from glm_assets.training.distributed import ALONE, Ranks, join
 from glm_assets.training.launch import launch
+from glm_assets.training.states import optimizer_state, task_state, whole
 from glm_assets_tests.training.tasks import train
 
 TASKS = "glm_assets_tests.training.tasks"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def in_processes(function: str, job: dict, processes: int = 2, lines: list[str] | None = None):
@@ -53,13 +46,67 @@ def test_shares_cover_every_batch_once_and_keep_step():
     assert sorted(rest) == [4, 5, 6]
 
 
+def test_processes_wait_for_a_long_write_of_the_first(monkeypatch):
+    """torch itself gives up after 10 minutes, in which no full checkpoint of a model of 7 billion is written."""
+    told = {}
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda *_, **options: told.update(options))
+    join(0, 2, "gloo", "rendezvous")
+    assert told["timeout"].total_seconds() > 3600
+
+
+def test_whole_tensors_of_a_sharded_model_do_not_stay_on_its_device():
+    class Part:
+        """A sharded tensor, and the whole one on the device."""
+
+        def full_tensor(self):
+            return self
+
+        def cpu(self):
+            return "on the CPU"
+
+    assert whole(Part()) == "on the CPU"
+    assert whole(Part(), keep=False) is None
+
+
+def test_a_process_that_does_not_write_holds_no_copy_of_the_state():
+    """It takes part in gathering each tensor, one after the other."""
+    asked = []
+
+    class Part:
+        def __init__(self, name):
+            self.name = name
+
+        def full_tensor(self):
+            asked.append(self.name)
+            return torch.zeros(2)
+
+    class Sharded:
+        model = torch.nn.Linear(1, 1)
+
+        def state(self):
+            return {"a": Part("a"), "b": Part("b")}
+
+        def load_state(self, state):
+            pass
+
+    assert task_state(Sharded(), keep=False) == {}
+    assert asked == ["a", "b"]
+    optimizer = torch.optim.AdamW(Sharded.model.parameters())
+    Sharded.model(torch.ones(1, 1)).sum().backward()
+    optimizer.step()
+    optimizer.state_dict = lambda: {"state": {0: {"exp_avg": Part("moment")}}, "param_groups": []}
+    assert optimizer_state(optimizer, keep=False) == {"state": {0: {}}, "param_groups": []}
+    assert asked == ["a", "b", "moment"]
+    assert optimizer_state(optimizer)["state"][0]["exp_avg"].tolist() == [0, 0]
+
+
 def test_processes_do_not_share_a_stream():
     with pytest.raises(TrainingError, match="2 processes cannot share list"):
         shares([1, 2], Ranks(0, 2), 0)
 
 
 def test_one_process_answers_itself():
-    assert ALONE.mean({"a": 2.0}) == {"a": 2.0}
+    assert ALONE.total(torch.tensor(2.0)) == 2
     assert ALONE.gather(np.arange(3)).tolist() == [0, 1, 2]
     assert ALONE.first("x") == "x"
     assert [Ranks(rank, 3).share(7) for rank in range(3)] == [slice(0, 2), slice(2, 4), slice(4, 7)]
@@ -165,7 +212,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
 def test_what_processes_tell_each_other():
     lines: list[str] = []
     assert in_processes("report", {}, 3, lines) == {
-        "mean": {"a": 5.0, "b": 1.0},
+        "total": 3,
         "gathered": [0, 10, 20, 30, 40, 50, 60],
         "pairs": [3, 2],
         "first": {"rank": 0},

@@ -15,9 +15,14 @@ from torch import nn  # noqa: E402
 
 from glm_assets.encoders.metagene.config import metagene1_config  # noqa: E402
 from glm_assets.errors import CheckpointError, TrainingError  # noqa: E402
-from glm_assets.training.adapter_files import load_adapter, save_adapter  # noqa: E402
+from glm_assets.training.adapter_files import (  # noqa: E402
+    read_adapter_settings,
+    read_adapter_state,
+    save_adapter,
+)
 from glm_assets.training.backbones import load_backbone, meta_backbone, meta_parameter_count  # noqa: E402
 from glm_assets.training.lora import LoraSettings, add_lora, lora_parameter_count, merge_lora  # noqa: E402
+from glm_assets.training.states import load_part  # noqa: E402
 from glm_assets_tests.training.tiny_llama import LORA, reads, save_llama  # noqa: E402
 
 torch.set_num_threads(1)
@@ -126,13 +131,20 @@ def test_adapters_are_never_merged_into_four_bits(folder):
         merge_lora(load_backbone(folder, method="qlora", lora=LORA))
 
 
+def with_adapters(folder, saved):
+    """The language model with saved adapters, as a saved classifier puts them there."""
+    model = load_backbone(folder, method="lora", lora=read_adapter_settings(saved))
+    load_part(model, read_adapter_state(saved))
+    return model
+
+
 def test_peft_reads_our_files_and_we_read_peft_s(folder, tmp_path):
     model = trained(folder)
     save_adapter(model, tmp_path / "ours", base="llama")
     theirs = peft.PeftModel.from_pretrained(transformers.LlamaModel.from_pretrained(folder), tmp_path / "ours")
     assert torch.equal(hidden(theirs.eval()), hidden(model))
     theirs.save_pretrained(tmp_path / "theirs", save_embedding_layers=False)
-    back = load_adapter(load_backbone(folder, method="frozen"), tmp_path / "theirs").eval()
+    back = with_adapters(folder, tmp_path / "theirs").eval()
     assert torch.equal(hidden(back), hidden(model))
     assert str(tmp_path) not in (tmp_path / "ours" / "adapter_config.json").read_text()
 
@@ -151,7 +163,7 @@ def test_adapters_that_do_not_fit_are_refused(folder, tmp_path, damage):
         state[name] = torch.zeros(4, 64)
     save_file(state, path)
     with pytest.raises(CheckpointError):
-        load_adapter(load_backbone(folder, method="frozen"), tmp_path)
+        with_adapters(folder, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -170,14 +182,14 @@ def test_other_kinds_of_adapters_are_refused(folder, tmp_path, key, value):
     path = tmp_path / "adapter_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(CheckpointError, match="other adapters"):
-        load_adapter(load_backbone(folder, method="frozen"), tmp_path)
+        with_adapters(folder, tmp_path)
 
 
 def test_an_adapter_folder_without_weights_asks_nobody_for_them(folder, tmp_path):
     save_adapter(trained(folder), tmp_path)
     (tmp_path / "adapter_model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"adapter_model\.safetensors"):
-        load_adapter(load_backbone(folder, method="frozen"), tmp_path)
+        with_adapters(folder, tmp_path)
 
 
 def test_models_of_vtx_get_adapters_too():

@@ -38,12 +38,12 @@ def server(tmp_path_factory, tiny_tree):
 
 @pytest.fixture(scope="module")
 def groups(tmp_path_factory) -> dict[str, set[str]]:
-    """The assets of each group."""
+    """The assets of each group, as the UI writes them."""
     folder = tmp_path_factory.mktemp("graph")
     graph = build_defs(tiny_study(folder, folder), NullTracker()).resolve_asset_graph()
     found: dict[str, set[str]] = {}
     for node in graph.asset_nodes:
-        found.setdefault(node.group_name, set()).add(node.key.to_user_string())
+        found.setdefault(node.group_name, set()).add(" / ".join(node.key.path))
     return found
 
 

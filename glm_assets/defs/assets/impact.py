@@ -51,6 +51,7 @@ def _key(name: str) -> dg.AssetKey:
     key_prefix=GROUP,
     group_name=GROUP,
     partitions_def=chromosomes,
+    deps=["reference_genome"],
     kinds={"pysam", "parquet"},
     owners=OWNERS,
     code_version=CODE_VERSIONS["impact/individual_alignments"],
@@ -60,7 +61,10 @@ def _key(name: str) -> dg.AssetKey:
 def individual_alignments(
     context: dg.AssetExecutionContext, impact: dg.ResourceParam[ImpactStudy]
 ) -> dg.MaterializeResult:
-    """The person's BAM or CRAM on a chromosome: its contig, and counts of its reads by flag, quality and length."""
+    """The person's BAM or CRAM on a chromosome: its contig, and counts of its reads by flag, quality and length.
+
+    A CRAM is read with the reference genome; a BAM needs none.
+    """
     begin_step(impact.main)
     chrom = context.partition_key
     manifest = make_individual_alignments(impact, chrom)

@@ -16,15 +16,14 @@ from typing import Any
 import yaml
 
 from glm_assets.encoders.base import EncoderSpec
-from glm_assets.encoders.device import CPU
 from glm_assets.encoders.evo2.config import check_layer, layer_width
 from glm_assets.encoders.evo2.plan import TWO_FORWARDS
+from glm_assets.encoders.offers import refuse_evo2_options, weights_type
 from glm_assets.encoders.pooling import Pooling
 from glm_assets.errors import EncoderError
 
 DEMO = "evo1_demo"
 INSTALL = "pip install --no-deps stripedhyena==0.2.2 evo-model==0.5"
-PRECISIONS = ("float32", "bfloat16")
 
 # The branch `main` of the published repositories is older than their corrected weights, which evo itself asks for.
 CORRECTED = "1.1_fix"
@@ -89,11 +88,7 @@ def evo1_spec(
     config = evo1_config(name)
     pooled = Pooling.parse(pooling)
     check_layer(layer, pooled)
-    if fp8 or cast_all_bf16:
-        raise EncoderError(
-            f"encoder {name} offers neither FP8 nor the original's casts, which are Evo2's",
-            expected="fp8 false, cast_all_bf16 false",
-        )
+    refuse_evo2_options(name, fp8=fp8, cast_all_bf16=cast_all_bf16)
     return EncoderSpec(
         name=name,
         revision=revision,
@@ -101,7 +96,7 @@ def evo1_spec(
         pooling=pooling,
         dimension=pooled.dimension(layer_width(layer, config)),
         context=EVO1_MODELS[name].context,
-        dtype=_dtype(name, precision, device),
+        dtype=weights_type(name, precision, device),
         reverse_complement=reverse_complement,
         extras={"cast_all_bf16": False, "pairs": TWO_FORWARDS},
     )
@@ -137,15 +132,3 @@ def _inner_size(config: Mapping[str, Any]) -> int:
     """Width inside the MLP as stripedhyena fills it in: 8/3 of the model's, rounded up to a multiple."""
     size, multiple = int(2 * config["hidden_size"] * 4 / 3), config["inner_size_multiple_of"]
     return -(-size // multiple) * multiple
-
-
-def _dtype(name: str, precision: str, device: str) -> str:
-    if precision == "auto":
-        return "float32" if device == CPU else "bfloat16"
-    if precision not in PRECISIONS:
-        raise EncoderError(
-            f"encoder {name} offers no precision {precision!r}",
-            expected=f"auto, {' or '.join(PRECISIONS)}",
-            fix="set encoder.precision",
-        )
-    return precision

@@ -64,7 +64,7 @@ def load_model(spec: EncoderSpec, weights: Path, device: str) -> Any:
     # Early exit: deeper blocks are neither built nor read.
     model = build_model(config | {"num_layers": blocks_needed(spec.layer, config)}, device)
     try:
-        _fill(model, dict(_tensors(weights)))
+        _fill(model, dict(_tensors(weights, len(model.blocks))))
     except (OSError, EOFError, ValueError, RuntimeError, AttributeError, pickle.UnpicklingError) as error:
         raise EncoderError(
             f"{weights} cannot be loaded as {spec.name} ({_reason(error)})",
@@ -79,20 +79,26 @@ def _reason(error: Exception) -> str:
     return " ".join(lines[:2]) or type(error).__name__
 
 
-def _tensors(weights: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """The tensors of a file, or of all files that an index names; pickled objects of other kinds are refused."""
+def _tensors(weights: Path, depth: int) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors of a file, or of all files that an index names, but those of blocks from `depth` on.
+
+    Pickled objects of other kinds are refused.
+    """
     import torch
     from safetensors import SafetensorError, safe_open
 
     if weights.suffix not in (".safetensors", ".json"):
         state = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
-        yield from ((name.removeprefix(_PREFIX), tensor) for name, tensor in state.items())
+        names = {name: name.removeprefix(_PREFIX) for name in state}
+        yield from ((own, state[name]) for name, own in names.items() if not _deeper(own, depth))
         return
     for file in weight_files(weights)[weights.name == INDEX :]:
         try:
             with safe_open(file, framework="pt") as opened:
-                for name in opened.keys():  # noqa: SIM118 (it is no mapping)
-                    yield name.removeprefix(_PREFIX), opened.get_tensor(name)
+                names = {name: name.removeprefix(_PREFIX) for name in opened.keys()}  # noqa: SIM118 (no mapping)
+                for name, own in names.items():
+                    if not _deeper(own, depth):
+                        yield own, opened.get_tensor(name)
         except SafetensorError as error:
             raise ValueError(f"{file.name}: {error}") from error
 
@@ -107,10 +113,9 @@ def _fill(model: Any, state: dict[str, torch.Tensor]) -> None:
     if _EMBEDDING in state:
         state[_UNEMBEDDING] = state[_EMBEDDING]  # they are one, and published once
     wanted = {name for name in model.state_dict() if not name.endswith(_FREQUENCIES)}
-    depth = len(model.blocks)
     if missing := sorted(wanted - state.keys()):
         raise ValueError(f"{len(missing)} tensors are missing, such as {missing[0]}")
-    unknown = [name for name in state.keys() - wanted if not (name.endswith(_FREQUENCIES) or _deeper(name, depth))]
+    unknown = [name for name in state.keys() - wanted if not name.endswith(_FREQUENCIES)]
     if unknown:
         raise ValueError(f"{len(unknown)} tensors belong to another model, such as {min(unknown)}")
     model.load_state_dict({name: state[name] for name in wanted}, strict=False, assign=True)

@@ -16,6 +16,7 @@ from glm_assets.encoders.device import CPU, prepare_device
 from glm_assets.encoders.evo2.plan import TWO_FORWARDS
 from glm_assets.encoders.huggingface.folder import CONFIG, files_digest, model_weights, read_json
 from glm_assets.encoders.huggingface.loading import load_model, load_tokenizer
+from glm_assets.encoders.offers import refuse_evo2_options, weights_type
 from glm_assets.encoders.pooling import Pooling
 from glm_assets.encoders.reduction import last_kept, masked_max, masked_mean, pool_outputs
 from glm_assets.encoders.tokenizers.hf import TOKENIZER, load_core
@@ -113,19 +114,15 @@ def hf_spec(
     _layer_index(layer, int(_value(config, "num_hidden_layers", folder)))
     pooled = Pooling.parse(pooling)
     _check_pooling(name, pooled, _bases_in_token(folder))
-    if fp8 or cast_all_bf16:
-        raise EncoderError(
-            f"encoder {name} offers neither FP8 nor the original's casts, which are Evo2's",
-            expected="fp8 false, cast_all_bf16 false",
-        )
+    refuse_evo2_options(name, fp8=fp8, cast_all_bf16=cast_all_bf16)
     return EncoderSpec(
         name=PREFIX + folder.resolve().name,
         revision=revision,
         layer=layer,
         pooling=pooling,
         dimension=pooled.dimension(int(_value(config, "hidden_size", folder))),
-        context=_most_tokens(config, folder) * _bases_in_token(folder),
-        dtype=_dtype(name, precision, device),
+        context=most_tokens(config, folder) * _bases_in_token(folder),
+        dtype=weights_type(name, precision, device),
         reverse_complement=reverse_complement,
         # Left out where they are seen, as before one could choose, so that vectors kept since then stay valid.
         extras={"files": files_digest(folder), "pairs": TWO_FORWARDS}
@@ -166,7 +163,7 @@ class HuggingFaceEncoder(Encoder):
         self.batch_tokens = batch_tokens or (_CPU_BATCH_TOKENS if device == CPU else _GPU_BATCH_TOKENS)
         self._device = device
         config = read_json(folder / CONFIG)
-        self._most_tokens = _most_tokens(config, folder)
+        self._most_tokens = most_tokens(config, folder)
         self._pooling = Pooling.parse(spec.pooling)
         self._special_tokens = bool(spec.extras.get("special_tokens", True))
         self._layer = _layer_index(spec.layer, int(config["num_hidden_layers"]))
@@ -260,18 +257,6 @@ def _check_segmentation(folder: Path, tokenizer: Any) -> None:
         )
 
 
-def _dtype(name: str, precision: str, device: str) -> str:
-    if precision == "auto":
-        return "float32" if device == CPU else "bfloat16"
-    if precision not in ("float32", "bfloat16"):
-        raise EncoderError(
-            f"encoder {name} offers no precision {precision!r}",
-            expected="auto, float32 or bfloat16",
-            fix="set encoder.precision",
-        )
-    return precision
-
-
 def _layer_index(layer: str, layers: int) -> int | None:
     """Index into the hidden states; None for the last one."""
     number = layer.removeprefix(_HIDDEN)
@@ -284,7 +269,16 @@ def _layer_index(layer: str, layers: int) -> int | None:
     )
 
 
-def _most_tokens(config: dict[str, Any], folder: Path) -> int:
+def most_tokens(config: dict[str, Any], folder: Path) -> int:
+    """Positions of a model, special tokens included.
+
+    Args:
+        config: The folder's config.json.
+        folder: Named where the config does not say it.
+
+    Raises:
+        EncoderError: The config does not say it.
+    """
     positions = int(_value(config, "max_position_embeddings", folder))
     return positions - (config["pad_token_id"] + 1 if config.get("model_type") in _OFFSET_POSITIONS else 0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from glm_assets.encoders.tokenizers.base import Ids
 from glm_assets.encoders.tokenizers.merging import Merger
 from glm_assets.encoders.tokenizers.minbpe_file import BYTES, MinbpeModel, read_minbpe
 from glm_assets.errors import EncoderError
+from glm_assets.genome.batches import batches_of_letters
 from glm_assets.storage.atomic import digest_of
 
 # Bytes that are merged at once: the arrays stay within a processor's cache.
@@ -94,7 +95,7 @@ class MinbpeTokenizer:
         return b"".join(self._bytes[index] for index in ids if index < len(self._bytes)).decode(errors="replace")
 
     def _encode(self, sequences: Sequence[str]) -> list[Ids]:
-        return [ids for batch in _batches(sequences) for ids in self._encode_batch(batch)]
+        return [ids for batch in batches_of_letters(sequences, _AT_ONCE) for ids in self._encode_batch(batch)]
 
     def _encode_batch(self, sequences: Sequence[str]) -> list[Ids]:
         chunks = [[chunk.encode() for chunk in self._chunks(text)] for text in sequences]
@@ -105,18 +106,6 @@ class MinbpeTokenizer:
         owner = np.repeat(np.arange(len(chunks)), [len(row) for row in chunks])
         sizes = np.bincount(owner, weights=counts, minlength=len(chunks)).astype(np.int64)
         return np.split(tokens, np.cumsum(sizes)[:-1])
-
-
-def _batches(sequences: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Consecutive sequences of about as many characters together as are merged at once."""
-    first = size = 0
-    for index, text in enumerate(sequences):
-        size += len(text)
-        if size >= _AT_ONCE:
-            yield sequences[first : index + 1]
-            first, size = index + 1, 0
-    if first < len(sequences):
-        yield sequences[first:]
 
 
 def _splitter(pattern: str) -> Callable[[str], list[str]]:

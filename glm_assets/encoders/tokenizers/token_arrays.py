@@ -26,7 +26,7 @@ class TokenCounts:
         sequences: How many.
         tokens: All tokens that are kept.
         truncated: Sequences that lost tokens at their end.
-        unknown: Tokens that the tokenizer does not know, of those before the cut.
+        unknown: Those of them that the tokenizer does not know.
     """
 
     sequences: int
@@ -98,8 +98,8 @@ def write_tokens(
     with (folder / _IDS).open("wb") as stream:
         for batch in batches:
             whole = tokenizer.encode(batch)
-            unknown += unknown_rate(tokenizer, whole)
             cut = [ids[:max_length] for ids in whole]
+            unknown += unknown_rate(tokenizer, cut)
             lengths = np.array([len(ids) for ids in cut], np.int64)
             truncated += sum(len(ids) > max_length for ids in whole)
             ends.append(total + np.cumsum(lengths))

@@ -10,7 +10,7 @@ from glm_assets.encoders.pooling import Pooling
 from glm_assets.errors import EncoderError
 from glm_assets.genome.contigs import CHROMOSOMES
 from glm_assets.storage.tables import OUTER_VALUE
-from glm_assets.studies.configuration import StudySection
+from glm_assets.studies.configuration import StudySection, leave_some_to_train
 
 DEMO = "demo"
 """In place of a file: the generated one."""
@@ -79,9 +79,7 @@ class SplitSettings(StudySection):
 
     @model_validator(mode="after")
     def _leave_some_to_train(self) -> SplitSettings:
-        if self.val + self.test > 99:
-            raise ValueError("val and test leave nothing to train on")
-        return self
+        return leave_some_to_train(self)
 
 
 class BalancingSettings(StudySection):
@@ -143,6 +141,15 @@ class ImpactConfiguration(StudySection):
         if not OUTER_VALUE.fullmatch(name):
             raise ValueError("letters, digits, dots, dashes and underscores only")
         return name
+
+    @model_validator(mode="after")
+    def _positions_are_those_of_a_read(self) -> ImpactConfiguration:
+        pooling = Pooling.parse(self.encoder.pooling)
+        if pooling.kind == "positions" and pooling.width != self.reads.length:
+            raise ValueError(
+                f"encoder.pooling {pooling.name} and reads.length {self.reads.length} must be one number"
+            )
+        return self
 
     @field_validator("chromosomes")
     @classmethod

@@ -12,7 +12,7 @@ from glm_assets.storage.products import Facts, Manifest
 from glm_assets.storage.schemas_impact import READ_EXAMPLES
 from glm_assets.storage.tables import PART, read_part
 from glm_assets.studies.impact.facts import by_value, split_counts
-from glm_assets.studies.impact.figures import plot_impacts, plot_mapping
+from glm_assets.studies.impact.figures import plot_mapping, plot_targets
 from glm_assets.studies.impact.individual import open_reads
 from glm_assets.studies.impact.reads import read_examples
 from glm_assets.studies.impact.splitting import leaks, split_examples
@@ -39,7 +39,7 @@ def make_read_examples(study: ImpactStudy, chrom: str, progress: Progress) -> Ma
         variants_shown = examples.select("pos", "ref", "alt").unique().height
         progress(f"{examples.height:,} examples of {variants_shown:,} variants")
         title = f"{study.individual}, chromosome {chrom}: examples"
-        save_figure(plot_impacts(examples, "split", title), work / "examples.png")
+        save_figure(plot_targets(examples, title), work / "examples.png")
         save_figure(plot_mapping(examples, title), work / "mapping.png")
         plain, grouped = split_counts(counts)
         return {

@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BINS = 40
+_SPLITS = ("train", "val", "test")
+
+
+def plot_targets(examples: pl.DataFrame, title: str) -> Figure:
+    """How many examples of each impact there are in each split, as they are learned.
+
+    A read with the reference's allele has none, whatever impact the variant at its place would have.
+
+    Args:
+        examples: With `impact`, `target` and `split`.
+        title: Above the figure.
+    """
+    learned = pl.when(pl.col("target") == 0).then(pl.lit("none")).otherwise("impact").alias("impact")
+    return plot_impacts(examples.with_columns(learned), "split", title)
 
 
 def plot_impacts(rows: pl.DataFrame, by: str, title: str) -> Figure:
@@ -30,7 +44,9 @@ def plot_impacts(rows: pl.DataFrame, by: str, title: str) -> Figure:
     axes = figure.subplots()
     impacts = [*SCORES, NONE] if rows["impact"].null_count() else [*SCORES]
     known = rows.select(pl.col("impact").fill_null(NONE), pl.col(by).cast(pl.String))
-    values = sorted(known[by].unique().to_list())
+    values = sorted(
+        known[by].unique().to_list(), key=lambda value: (value in _SPLITS and _SPLITS.index(value), value)
+    )
     width = 0.8 / max(1, len(values))
     for number, (value, colour) in enumerate(zip(values, CATEGORIES, strict=False)):
         counts = [known.filter((pl.col(by) == value) & (pl.col("impact") == impact)).height for impact in impacts]
@@ -40,11 +56,12 @@ def plot_impacts(rows: pl.DataFrame, by: str, title: str) -> Figure:
         range(len(impacts)), [name if name == NONE else f"{name} ({SCORES[name]:g})" for name in impacts]
     )
     axes.set_yscale("symlog", linthresh=1)
+    axes.set_ylim(0, 2 * max(1, axes.dataLim.ymax))
     axes.set_ylabel("rows")
-    axes.set_title(f"{display_name(title, 70)}: {rows.height:,} by impact", fontsize=10)
-    if values:
-        axes.legend(fontsize=8, frameon=False)
     tidy(axes)
+    figure.suptitle(f"{display_name(title, 70)}: {rows.height:,} by impact", fontsize=10)
+    if values:
+        figure.legend(loc="outside lower center", ncols=len(values), fontsize=8, frameon=False)
     return figure
 
 
@@ -105,5 +122,6 @@ def plot_predictions(scored: pl.DataFrame, column: str) -> Figure:
 def _histogram(axes: Axes, values: np.ndarray, weights: np.ndarray, name: str) -> None:
     if values.size:
         axes.hist(values, _BINS, weights=weights, color=NEUTRAL)
+    axes.locator_params(axis="x", integer=True, min_n_ticks=1)
     axes.set(xlabel=name, ylabel="reads")
     tidy(axes)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 from glm_assets.errors import SettingsError
 from glm_assets.settings import Settings
 from glm_assets.sources.alignments import alignments_stamp
-from glm_assets.storage.atomic import file_digest
+from glm_assets.studies.files import existing_file
 from glm_assets.studies.impact.configuration import DEMO, ImpactConfiguration
 
 if TYPE_CHECKING:
     from glm_assets.demo.individual import DemoIndividual
 
+VARIABLE: Final = "GLM_IMPACT"
 CRAM: Final = ".cram"
 DEMO_FOLDER: Final = "demo_individual"
 
@@ -38,7 +39,7 @@ class IndividualFiles:
     def alignments(self) -> Path:
         """The person's BAM or CRAM."""
         named = self._values.alignments
-        return self.demo.alignments if named == DEMO else existing_file("alignments", named)
+        return self.demo.alignments if named == DEMO else existing_file(named, "alignments", VARIABLE)
 
     @property
     def variants(self) -> Path | None:
@@ -46,21 +47,21 @@ class IndividualFiles:
         named = self._values.variants
         if named is None:
             return None
-        return self.demo.variants if named == DEMO else existing_file("variants", named)
+        return self.demo.variants if named == DEMO else existing_file(named, "variants", VARIABLE)
 
     def new_reads(self, instead: str | None = None) -> Path | None:
         """Reads to predict; `instead` names others than the configuration does."""
         named = instead or self._values.new.reads
         if named is None:
             return None
-        return self.demo.new_reads if named == DEMO else existing_file("new.reads", named)
+        return self.demo.new_reads if named == DEMO else existing_file(named, "new.reads", VARIABLE)
 
     def new_variants(self, instead: str | None = None) -> Path | None:
         """A VCF to predict; `instead` names another than the configuration does."""
         named = instead or self._values.new.variants
         if named is None:
             return None
-        return self.demo.new_variants if named == DEMO else existing_file("new.variants", named)
+        return self.demo.new_variants if named == DEMO else existing_file(named, "new.variants", VARIABLE)
 
     @cached_property
     def demo(self) -> DemoIndividual:
@@ -76,39 +77,12 @@ class IndividualFiles:
         return make_demo_individual(self._settings.root / DEMO_FOLDER, self._settings.demo_tree)
 
 
-def existing_file(key: str, named: str) -> Path:
-    """A file that a key of the configuration names.
-
-    Raises:
-        SettingsError: There is none.
-    """
-    path = Path(named).expanduser().absolute()
-    if not path.is_file():
-        raise SettingsError(
-            f"{key} of the study impact names {path}, which does not exist",
-            expected="a file",
-            fix="set GLM_IMPACT to a YAML file that names your own files",
-        )
-    return path
-
-
 def alignments_digest(path: Path) -> str:
     """What identifies a BAM's or CRAM's content, read once for each of its states."""
     stat = path.stat()
     return _alignments_digest(path, stat.st_size, stat.st_mtime_ns)
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file, read once for each of its states."""
-    stat = path.stat()
-    return _digest(path, stat.st_size, stat.st_mtime_ns)
-
-
 @cache
 def _alignments_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - they tell the states apart
     return alignments_stamp(path)
-
-
-@cache
-def _digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - as above
-    return file_digest(path)

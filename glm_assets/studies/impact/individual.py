@@ -50,7 +50,7 @@ def make_individual_alignments(study: ImpactStudy, chrom: str) -> Manifest:
         plain = summary.filter(pl.col("value").is_null())
         return {
             "rows": summary.height,
-            "file": str(study.files.alignments),
+            "file": study.files.alignments.name,
             "contig": contig,
             "contig_length": length,
             "counts": dict(plain.select("figure", "reads").iter_rows()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -29,9 +28,9 @@ from glm_assets.studies.impact.new_data import SCHEMA, explain, new_reads, new_v
 from glm_assets.studies.impact.predictors import CONV, LINEAR, Predictors
 from glm_assets.studies.impact.study import ImpactStudy
 from glm_assets.variants.user_windows import NOT_FINITE
+from glm_assets.variants.windows import sequence_digest
 
 CSV: Final = "predictions.csv"
-_DIGEST_DIGITS = 32
 
 Progress = Callable[[str], None]
 
@@ -126,10 +125,7 @@ def _score(
 
 def _table(study: ImpactStudy, rows: pl.DataFrame, scores: dict[str, NDArray[np.float64]]) -> pl.DataFrame:
     absent = np.full(rows.height, np.nan)
-    digests = [
-        hashlib.sha256(text.encode("ascii")).hexdigest()[:_DIGEST_DIGITS] if text else None
-        for text in rows["sequence"]
-    ]
+    digests = [sequence_digest(text) if text else None for text in rows["sequence"]]
     table = rows.with_columns(
         pl.lit(study.individual).alias("individual"),
         pl.Series("sequence_digest", digests, dtype=pl.String),

@@ -17,7 +17,7 @@ from glm_assets.studies.impact.configuration import ReadSettings
 from glm_assets.studies.impact.middle_reads import middle_reads
 from glm_assets.studies.impact.read_choice import Choice, ChosenRead, choose_reads
 from glm_assets.studies.impact.sightings import ALTERNATE, REFERENCE, Alleles, ReadThresholds, seen_reads
-from glm_assets.variants.windows import DIGEST_LENGTH
+from glm_assets.variants.windows import sequence_digest
 
 Counts = dict[str, int]
 
@@ -65,7 +65,9 @@ def read_examples(
         chosen = list(middle_reads(alignments, chrom, alleles, settings.length, counts))
     else:
         thresholds = ReadThresholds(settings.min_mapping_quality, settings.min_base_quality)
-        reads = seen_reads(alignments, chrom, alleles, thresholds, counts)
+        # A worse allele in a read's cut counts wherever it lies; deletions let a cut reach farther than its bases.
+        reach = 2 * settings.length
+        reads = seen_reads(alignments, chrom, alleles, thresholds, counts, reach=reach)
         chosen = list(choose_reads(reads, _choice(rows, alleles, settings), counts))
     frame = _examples(rows, chosen, settings)
     usable = rows.filter("usable")
@@ -129,7 +131,7 @@ def _examples(rows: pl.DataFrame, chosen: Sequence[ChosenRead], settings: ReadSe
             "read_name": [read.name for read in chosen],
             "strand": ["-" if read.reverse else "+" for read in chosen],
             "sequence": [read.sequence for read in chosen],
-            "sequence_digest": [_digest(read.sequence) for read in chosen],
+            "sequence_digest": [sequence_digest(read.sequence) for read in chosen],
             "variant_offset": [read.offset for read in chosen],
             "allele_in_read": [read.allele for read in chosen],
             "mapping_quality": [read.mapping_quality for read in chosen],
@@ -143,7 +145,3 @@ def _examples(rows: pl.DataFrame, chosen: Sequence[ChosenRead], settings: ReadSe
     )
     schema = {name: dtype for name, dtype in READ_EXAMPLES.schema.items() if name not in _LATER}
     return joined.with_columns(target=target).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
-
-
-def _digest(sequence: str) -> str:
-    return hashlib.sha256(sequence.encode()).hexdigest()[:DIGEST_LENGTH]

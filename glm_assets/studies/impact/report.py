@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from glm_assets.encoders.device import prepare_device, resolve_device
+from glm_assets.encoders.device import CPU, prepare_device
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.regression import RegressionFigures, error_by_group, regression_figures
 from glm_assets.evaluation.regression_figures import (
@@ -25,6 +25,7 @@ from glm_assets.studies.impact.activations import Activations
 from glm_assets.studies.impact.consequences import SCORES
 from glm_assets.studies.impact.predictors import CONV, LINEAR, Predictors
 from glm_assets.studies.impact.rows import FULL_SCORE
+from glm_assets.studies.impact.splitting import without_shared
 from glm_assets.studies.impact.study import ImpactStudy
 from glm_assets.studies.impact.training_set import read_all_examples
 
@@ -48,10 +49,10 @@ def make_report(study: ImpactStudy, progress: Progress) -> Manifest:
     product = study.report()
 
     def build(work: Path) -> Facts:
-        device = resolve_device(study.main.settings.device)
-        prepare_device(device, study.main.settings.cpu_threads)
-        examples = read_all_examples(study).filter(pl.col("split").is_in(_JUDGED))
-        predictors = Predictors.load(study.head().files(), device)
+        # The step holds no GPU, and the heads are small.
+        prepare_device(CPU, study.main.settings.cpu_threads)
+        examples = without_shared(read_all_examples(study)).filter(pl.col("split").is_in(_JUDGED))
+        predictors = Predictors.load(study.head().files(), CPU)
         activations = Activations.open(study.store(), examples["key"], study.encoder_spec.pooling)
         predicted = predictors.scores(activations, np.arange(examples.height))
         predicted[MEAN] = np.full(examples.height, predictors.training_mean)
@@ -123,7 +124,9 @@ def _draw(examples: pl.DataFrame, predicted: Predictions, judged: Judged, work: 
         values, figures = predicted[name][rows], judged[name, split, ALL]
         estimates, title = figures.estimates, f"{name}, {split} examples"
         save_figure(
-            plot_scatter(values, target, estimates["pearson"], estimates["spearman"], title=title),
+            plot_scatter(
+                values, target, estimates["pearson"], estimates["spearman"], limits=(0, FULL_SCORE), title=title
+            ),
             work / f"scatter_{name}.png",
         )
         save_figure(

@@ -56,9 +56,13 @@ class Alleles:
     refs: Sequence[str]
     alts: Sequence[str]
 
-    def stretches(self) -> Iterator[tuple[int, int]]:
-        """Ranges of variants that lie near each other."""
-        components = overlap_components(self.starts, self.starts + _GAP)
+    def stretches(self, reach: int = 0) -> Iterator[tuple[int, int]]:
+        """Ranges of variants that lie near each other.
+
+        Args:
+            reach: Bases; variants that are no farther apart are in one range, whatever else.
+        """
+        components = overlap_components(self.starts, self.starts + max(_GAP, reach + 1))
         borders = np.flatnonzero(np.diff(components, prepend=-1, append=-1))
         yield from zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True)
 
@@ -158,7 +162,13 @@ class SeenRead:
 
 
 def seen_reads(
-    alignments: Alignments, chrom: str, alleles: Alleles, thresholds: ReadThresholds, counts: Counter[str]
+    alignments: Alignments,
+    chrom: str,
+    alleles: Alleles,
+    thresholds: ReadThresholds,
+    counts: Counter[str],
+    *,
+    reach: int = 0,
 ) -> Iterator[SeenRead]:
     """Go once through the reads near the variants, in the file's order.
 
@@ -169,12 +179,13 @@ def seen_reads(
         thresholds: Which reads and bases count.
         counts: Told of `reads`, `dropped_reads:<reason>`, `sightings` and `dropped:<reason>`. A read that lies near
             two stretches of variants is met, and counted, in both.
+        reach: Bases over which all that a read shows is wanted together.
 
     Yields:
         Reads that show something.
     """
     starts = alleles.starts.tolist()
-    for first, behind in alleles.stretches():
+    for first, behind in alleles.stretches(reach):
         for read in alignments.reads(chrom, starts[first], starts[behind - 1] + 1):
             counts["reads"] += 1
             if reason := _why_not(read, thresholds):

@@ -15,6 +15,8 @@ from glm_assets.studies.impact.configuration import SplitSettings
 LEAKS: Final = {"groups": "group", "reads": "read_name", "sequences": "sequence"}
 """What must not be in two splits, and the column that has it."""
 
+_FIRST_KEPT: Final = ("train", "test", "val")
+
 
 def split_examples(examples: pl.DataFrame, settings: SplitSettings, *, chrom: str, length: int) -> pl.DataFrame:
     """Group and split the examples of one chromosome.
@@ -50,6 +52,26 @@ def leaks(examples: pl.DataFrame) -> dict[str, int]:
         name: examples.group_by(column).agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).height
         for name, column in LEAKS.items()
     }
+
+
+def without_shared(examples: pl.DataFrame) -> pl.DataFrame:
+    """Leave out held-out examples whose read or sequence is in another split on another chromosome.
+
+    Chromosomes are split one by one, and hold equal reads all the same: X and Y in their pseudoautosomal regions,
+    any two in repeats. Examples that train stay; one that tests stays where the other validates.
+
+    Args:
+        examples: Rows with `chrom`, `read_name`, `sequence` and `split`, of any number of chromosomes.
+
+    Returns:
+        The rows that stay, in their order. What is in two splits of one chromosome stays too, for `leaks` to tell.
+    """
+    rank = pl.col("split").replace_strict({name: rank for rank, name in enumerate(_FIRST_KEPT)})
+    shared = [
+        rank.min().over(column, "chrom") > rank.min().over(column)
+        for column in (LEAKS["reads"], LEAKS["sequences"])
+    ]
+    return examples.filter(~pl.any_horizontal(shared))
 
 
 def _groups(examples: pl.DataFrame, by: str, chrom: str, length: int) -> list[str]:

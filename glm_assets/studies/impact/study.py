@@ -18,13 +18,13 @@ from glm_assets.storage.embeddings import EmbeddingStore
 from glm_assets.storage.products import Manifest, Product
 from glm_assets.storage.tables import table_folder
 from glm_assets.studies.configuration import chosen_name, read_configuration
+from glm_assets.studies.files import digest
 from glm_assets.studies.impact.configuration import ImpactConfiguration
-from glm_assets.studies.impact.files import CRAM, IndividualFiles, alignments_digest, digest
+from glm_assets.studies.impact.files import CRAM, VARIABLE, IndividualFiles, alignments_digest
 from glm_assets.studies.weights import study_weights
 
 PREFIX = "impact"
 PACKAGE = "glm_assets.studies.impact"
-VARIABLE = "GLM_IMPACT"
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class ImpactStudy:
             inputs["variants"] = digest(vcf)
         else:
             inputs |= self._reads_of(chrom)
-            recipe["reads"] = values.reads.model_dump(mode="json")
+            recipe["reads"] = values.reads.model_dump(include={"min_mapping_quality", "min_base_quality"})
         return self._table("individual_variants", inputs, recipe, chrom)
 
     def read_examples(self, chrom: str) -> Product:
@@ -173,7 +173,11 @@ class ImpactStudy:
             "reference_genome": self.main.reference().data_version,
         }
         inputs |= {name: digest(path) for name, path in (("reads", reads), ("variants", variants)) if path}
-        recipe: dict[str, Any] = {"length": self.values.reads.length, "encoder": self.encoder_spec.as_dict()}
+        recipe: dict[str, Any] = {
+            "length": self.values.reads.length,
+            "indel_max": self.main.profile.labels.indel_max,
+            "encoder": self.encoder_spec.as_dict(),
+        }
         return self._table("predictions", inputs, recipe)
 
     @property
@@ -255,8 +259,3 @@ class ImpactStudy:
         if name == "head":
             return self.head_folder
         return table_folder(self.main.tables, f"{PREFIX}_{name}", chrom, individual=self.individual)
-
-
-def open_impact_study(main: Study) -> ImpactStudy:
-    """The study in a main study's data root; its configuration is read when it is first needed."""
-    return ImpactStudy(main)

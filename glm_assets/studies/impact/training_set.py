@@ -12,8 +12,8 @@ from glm_assets.storage.products import Facts, Manifest
 from glm_assets.storage.schemas_impact import TRAINING_SET
 from glm_assets.storage.tables import PART, read_part
 from glm_assets.studies.impact.facts import by_value
-from glm_assets.studies.impact.figures import plot_impacts
-from glm_assets.studies.impact.splitting import leaks
+from glm_assets.studies.impact.figures import plot_targets
+from glm_assets.studies.impact.splitting import leaks, without_shared
 from glm_assets.studies.impact.study import ImpactStudy
 from glm_assets.training.balancing import balance
 
@@ -36,13 +36,16 @@ def read_all_examples(study: ImpactStudy) -> pl.DataFrame:
 def make_training_set(study: ImpactStudy) -> Manifest:
     """Put the examples of all chromosomes together, and balance those of the train split.
 
+    Held-out ones that share a read or sequence with another split of another chromosome are left out, and counted.
+
     Raises:
         MissingUpstreamError: Listing the chromosomes whose examples or vectors are absent or stale.
     """
     product = study.training_set()
 
     def build(work: Path) -> Facts:
-        examples = read_all_examples(study)
+        all_examples = read_all_examples(study)
+        examples = without_shared(all_examples)
         balancing, trains = study.values.balancing, (examples["split"] == "train").to_numpy()
         found = balance(
             balancing.mode,
@@ -56,11 +59,12 @@ def make_training_set(study: ImpactStudy) -> Manifest:
             TRAINING_SET.schema.names()
         )
         TRAINING_SET.write(table, work / PART)
-        save_figure(plot_impacts(examples, "split", f"{study.individual}: examples"), work / "examples.png")
+        save_figure(plot_targets(examples, f"{study.individual}: examples"), work / "examples.png")
         train = examples.filter(pl.Series(trains))
         return {
             "rows": table.height,
             "splits": by_value(table["split"]),
+            "dropped_shared_between_chromosomes": all_examples.height - examples.height,
             "groups": {split: rows["group"].n_unique() for (split,), rows in table.group_by("split")},
             "targets_in_train": by_value(train["target"]),
             "rows_of_an_epoch": int(found.copies.sum()),

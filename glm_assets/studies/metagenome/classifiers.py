@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from glm_assets.encoders.base import Encoder
+from glm_assets.encoders.cutting import cut_to_context
 from glm_assets.encoders.shards import window_matrix
 from glm_assets.encoders.tokenizers.base import Tokenizer, pad_batch
 
@@ -116,20 +118,24 @@ class FrozenClassifier:
         encoder: Any of the registry.
         head: Takes its vectors.
         labels: Of the classes.
+        weights: The encoder's weights file.
         device: Where the head is.
     """
 
-    def __init__(self, encoder: Encoder, head: nn.Module, labels: tuple[str, ...], device: str) -> None:
+    def __init__(
+        self, encoder: Encoder, head: nn.Module, labels: tuple[str, ...], *, weights: Path, device: str
+    ) -> None:
         self.labels = labels
+        self._weights = weights
         self._encoder = encoder
         self._head = head.eval()
         self._device = device
 
     def classify(self, sequences: Sequence[str]) -> Verdicts:
         """Reads longer than the encoder's context are cut to it."""
-        context = self._encoder.spec.context
-        longer = np.array([len(sequence) > context for sequence in sequences])
-        vectors = self._encoder.embed(window_matrix(pl.Series([sequence[:context] for sequence in sequences])))
+        cut = cut_to_context(sequences, self._encoder.spec, self._weights)
+        longer = np.array([len(part) < len(whole) for part, whole in zip(cut, sequences, strict=True)])
+        vectors = self._encoder.embed(window_matrix(pl.Series(cut)))
         return Verdicts(self.of_vectors(vectors), vectors, np.zeros(len(vectors)), longer)
 
     def of_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:

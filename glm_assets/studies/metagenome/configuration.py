@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from glm_assets.studies.configuration import StudySection
+from glm_assets.studies.configuration import StudySection, leave_some_to_train
 
 DEMO = "demo"
 """In place of a file: the generated one."""
@@ -58,6 +58,10 @@ class SplitSettings(StudySection):
     max_leak: float = Field(
         ge=0, le=1, description="largest share of held-out reads that may share one with train"
     )
+
+    @model_validator(mode="after")
+    def _leave_some_to_train(self) -> SplitSettings:
+        return leave_some_to_train(self)
 
 
 class TokenizerSettings(StudySection):
@@ -118,6 +122,11 @@ class TrainingSettings(StudySection):
     processes: int = Field(default=1, ge=1, description="GPUs, or processes on a CPU")
     strategy: Literal["ddp", "fsdp"] = "ddp"
     checkpoint_steps: int | None = Field(default=None, ge=1, description="optimiser steps between checkpoints")
+
+    @property
+    def reads_in_a_step(self) -> int:
+        """Reads that an optimiser step sees, over all passes and processes."""
+        return self.batch_size * self.accumulation * self.processes
 
 
 class PredictSettings(StudySection):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,10 @@ from glm_assets.evaluation.classification_figures import (
 )
 from glm_assets.evaluation.classification_intervals import classes_of_one_source, compare_classifiers
 from glm_assets.evaluation.figures import save_figure
-from glm_assets.heads.kmer_baseline import fit_kmer_baseline
+from glm_assets.heads.kmer_baseline import KmerBaseline, fit_kmer_baseline, save_kmer_baseline, some_of_each_class
 from glm_assets.storage.products import Facts, Manifest
 from glm_assets.storage.schemas_metagenome import CLASS_FIGURES
 from glm_assets.storage.tables import PART
-from glm_assets.studies.metagenome.classifiers import ReadClassifier
 from glm_assets.studies.metagenome.rows import SplitRows, read_split_rows, sequences_of
 from glm_assets.studies.metagenome.study import MetagenomeStudy
 
@@ -52,35 +51,44 @@ def make_evaluation(study: MetagenomeStudy, progress: Progress) -> Manifest:
         reads = study.reads().files()
         rows = read_split_rows(reads, study.splits().files())
         classifier = study.open_classifier()
-        model = _judge_model(classifier, reads, rows, progress)
+        model = _judge(lambda of: classifier.classify(of).probabilities, classifier.labels, reads, rows, progress)
         progress(f"fitting the baseline on counts of {study.values.baseline_k}-mers")
-        baseline = _judge_baseline(study, reads, rows)
-        return _report(study, model, baseline, rows, work)
+        fitted, fitted_on = _fit_baseline(study, reads, rows)
+        save_kmer_baseline(fitted, work / f"{BASELINE}.safetensors")
+        baseline = _judge(fitted.probabilities, rows.names, reads, rows, progress)
+        return _report(study, model, baseline, rows, work) | {"baseline_train_reads": fitted_on}
 
     return study.evaluation().make(build)
 
 
-def _judge_model(classifier: ReadClassifier, reads: Path, rows: SplitRows, progress: Progress) -> Classified:
+def _judge(
+    probabilities: Callable[[Sequence[str]], np.ndarray],
+    names: tuple[str, ...],
+    reads: Path,
+    rows: SplitRows,
+    progress: Progress,
+) -> Classified:
+    """What a classifier says of the reads that judge, some of which are held at a time."""
     test = rows.rows[rows.judged]
     parts = []
     for start in range(0, len(test), _BLOCK):
-        parts.append(classifier.classify(sequences_of(reads, test[start : start + _BLOCK])).probabilities)
+        parts.append(probabilities(sequences_of(reads, test[start : start + _BLOCK])))
         progress(f"{min(start + _BLOCK, len(test)):,} of {len(test):,} {rows.judged} reads")
-    return Classified(np.concatenate(parts), rows.label[test], classifier.labels)
+    return Classified(np.concatenate(parts), rows.label[test], names)
 
 
-def _judge_baseline(study: MetagenomeStudy, reads: Path, rows: SplitRows) -> Classified:
-    sequences = {name: sequences_of(reads, of) for name, of in rows.rows.items()}
-    labels = {name: rows.label[of] for name, of in rows.rows.items()}
+def _fit_baseline(study: MetagenomeStudy, reads: Path, rows: SplitRows) -> tuple[KmerBaseline, int]:
+    """The baseline, and how many training reads it was fitted on."""
+    train, val = (of[some_of_each_class(rows.label[of])] for of in (rows.rows["train"], rows.rows["val"]))
     fitted = fit_kmer_baseline(
-        sequences["train"],
-        labels["train"],
-        sequences["val"],
-        labels["val"],
+        sequences_of(reads, train),
+        rows.label[train],
+        sequences_of(reads, val),
+        rows.label[val],
         classes=len(rows.names),
         k=study.values.baseline_k,
     )
-    return Classified(fitted.probabilities(sequences[rows.judged]), labels[rows.judged], rows.names)
+    return fitted, len(train)
 
 
 def _report(study: MetagenomeStudy, model: Classified, baseline: Classified, rows: SplitRows, work: Path) -> Facts:
@@ -90,7 +98,8 @@ def _report(study: MetagenomeStudy, model: Classified, baseline: Classified, row
         model, baseline, rows.genome[test], resamples=study.values.resamples, seed=study.values.seed
     )
     judged = {MODEL: model, BASELINE: baseline}
-    CLASS_FIGURES.write(pl.concat(_tables(judged, compared, lengths)), work / PART)
+    table = pl.concat(_tables(judged, compared, lengths))
+    CLASS_FIGURES.write(table, work / PART)
     figures = {name: classification_figures(each) for name, each in judged.items()}
     save_figure(plot_confusion(confusion_matrix(model), model.names), work / "confusion.png")
     save_figure(plot_per_class(per_class_table(model)), work / "classes.png")
@@ -102,9 +111,11 @@ def _report(study: MetagenomeStudy, model: Classified, baseline: Classified, row
     _write_predictions(model, rows, work / JUDGED)
     difference = compared.filter(pl.col("figure") == "macro_f1").to_dicts()[0]
     return {
-        "rows": len(test),
+        "rows": table.height,
+        "test_reads": len(test),
         "judged_split": rows.judged,
         "classes_of_one_genome": classes_of_one_source(model, rows.genome[test]),
+        "train_reads": len(rows.rows["train"]),
         "genomes": len(np.unique(rows.genome[test])),
         "metrics": _numbers(figures[MODEL].as_dict()),
         "baseline": {f"baseline_{name}": value for name, value in _numbers(figures[BASELINE].as_dict()).items()},

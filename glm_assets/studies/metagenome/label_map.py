@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -112,27 +111,6 @@ def write_labels(labels: Sequence[str], folder: Path) -> None:
     """
     write_json(folder / LABEL_TO_ID, {label: index for index, label in enumerate(labels)})
     write_json(folder / ID_TO_LABEL, {str(index): label for index, label in enumerate(labels)})
-
-
-def read_labels(folder: Path) -> tuple[str, ...]:
-    """Read what `write_labels` wrote.
-
-    Returns:
-        The labels in the order of their indices.
-
-    Raises:
-        FormatError: A file is absent or damaged, the indices are not 0, 1, 2, .. or the two files disagree.
-    """
-    expected = f"{ID_TO_LABEL} with the keys 0, 1, 2, .. and {LABEL_TO_ID}, its reverse"
-    try:
-        by_index = json.loads((folder / ID_TO_LABEL).read_text(encoding="utf-8"))
-        by_label = json.loads((folder / LABEL_TO_ID).read_text(encoding="utf-8"))
-        labels = {int(index): str(label) for index, label in by_index.items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise FormatError(f"the labels in {folder} cannot be read ({error})", expected=expected) from error
-    if sorted(labels) != list(range(len(labels))) or by_label != {label: index for index, label in labels.items()}:
-        raise FormatError(f"the labels in {folder} do not fit together", expected=expected)
-    return tuple(labels[index] for index in range(len(labels)))
 
 
 def _whole(path: Path, line: int, column: str, text: str) -> int | None:

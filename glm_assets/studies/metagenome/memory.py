@@ -25,11 +25,12 @@ def plan_memory(
         progress: Told the estimate and, where it is too much, what to change.
 
     Returns:
-        Facts: gigabytes by what takes them, and the advice.
+        Facts: parameters of the language model, gigabytes by what takes them, and the advice.
 
     Raises:
         TrainingError: It does not fit the GPU that it would run on.
     """
+    from glm_assets.training.backbones import meta_parameter_count
     from glm_assets.training.lora import LoraSettings
     from glm_assets.training.memory import MemoryPlan, estimate_memory
     from glm_assets.training.memory_advice import advise, fits
@@ -51,11 +52,13 @@ def plan_memory(
         accumulation=training.accumulation,
         gradient_checkpointing=model.gradient_checkpointing,
         classes=classes,
+        shards=training.processes if training.strategy == "fsdp" else 1,
     )
     estimate = estimate_memory(config, plan)
     memory = _gpu_bytes(study, device)
     said = advise(estimate, memory) if memory else []
-    progress(f"a step is estimated to take {estimate.total / 1e9:.2f} GB of a GPU. {' '.join(said)}")
+    each = "a GPU" if plan.shards == 1 else f"each of {plan.shards} GPUs that weights and moments are divided over"
+    progress(f"a step is estimated to take {estimate.total / 1e9:.2f} GB of {each}. {' '.join(said)}".rstrip())
     if memory and device != CPU and not fits(estimate, memory):
         raise TrainingError(
             f"training does not fit the memory of {device}: {said[0]}",
@@ -63,7 +66,11 @@ def plan_memory(
             fix="; ".join(said[1:]) or "take a larger GPU",
         )
     parts = {name: round(size / 1e9, 3) for name, size in estimate.parts.items()}
-    return {"gpu_gb": {**parts, "total": round(estimate.total / 1e9, 3)}, "memory_advice": said}
+    return {
+        "model_parameters": meta_parameter_count(config),
+        "gpu_gb": {**parts, "total": round(estimate.total / 1e9, 3)},
+        "memory_advice": said,
+    }
 
 
 def _gpu_bytes(study: MetagenomeStudy, device: str) -> int | None:

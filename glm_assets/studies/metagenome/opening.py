@@ -42,7 +42,7 @@ def open_classifier(
         spec = EncoderSpec(**_spec_values(folder / ENCODER))
         head, card = load_head(folder, device=device, backbone_sha256=weights.sha256)
         encoder = make_encoder(spec, weights=weights.path, device=device, cpu_threads=cpu_threads)
-        return FrozenClassifier(encoder, head, card.labels, device)
+        return FrozenClassifier(encoder, head, card.labels, weights=weights.path, device=device)
     classifier, card = load_classifier(folder, weights.path.parent, device=device, backbone_sha256=weights.sha256)
     tokenizer = study_tokenizer(model, weights)
     if tokenizer.digest != card.tokenizer:

@@ -19,6 +19,7 @@ from glm_assets.storage.atomic import digest_of, file_digest
 from glm_assets.storage.products import Facts, Manifest
 from glm_assets.storage.schemas_metagenome import ABUNDANCE, SAMPLES
 from glm_assets.storage.tables import PART
+from glm_assets.studies.files import existing_file
 from glm_assets.studies.metagenome.abundance import Abundance, write_taxon_table
 from glm_assets.studies.metagenome.classifiers import ReadClassifier
 from glm_assets.studies.metagenome.configuration import PredictSettings
@@ -59,7 +60,7 @@ class Predicted:
     labels: Counter[str]
 
 
-def make_predictions(study: MetagenomeStudy, files: tuple[Path, ...] | None, progress: Progress) -> Manifest:
+def make_predictions(study: MetagenomeStudy, files: Sequence[Path] | None, progress: Progress) -> Manifest:
     """Label the reads of the user's files.
 
     Args:
@@ -72,14 +73,14 @@ def make_predictions(study: MetagenomeStudy, files: tuple[Path, ...] | None, pro
         MissingUpstreamError: The classifier is absent or out of date.
         FormatError: A file is damaged.
     """
-    paths = files or study.new_files
+    paths = study.new_files(files)
     if not paths:
         raise SettingsError(
             "predictions has no files to predict",
             expected="FASTA, FASTQ or CSV files",
             fix="name them in predict.files of GLM_METAGENOME, or in the run's configuration (files: [...])",
         )
-    product = study.predictions(files)
+    product = study.predictions(paths)
 
     def build(work: Path) -> Facts:
         classifier = study.open_classifier()
@@ -129,12 +130,10 @@ def predict_once(
         MissingUpstreamError: The study has no classifier.
         CheckpointError: The folder holds no classifier of this configuration.
     """
-    for path in paths:
-        if not path.is_file():
-            raise SettingsError(f"there is no file {path}", expected="FASTA, FASTQ or CSV")
+    paths = [existing_file(path, "--input") for path in paths]
     settings = PredictSettings.model_validate(study.values.predict.model_dump() | dict(choices))
     classifier = study.open_classifier(folder, settings.batch_size)
-    key = digest_of([str(folder), settings.model_dump(mode="json"), *map(file_digest, paths)])
+    key = digest_of([_version(study, folder), settings.model_dump(mode="json"), *map(file_digest, paths)])
     scratch = csv.with_name(f".{csv.name}.{key[:16]}.partial")
     csv.parent.mkdir(parents=True, exist_ok=True)
     done, abundance = predict_files(classifier, paths, settings, csv, scratch=scratch, progress=progress)
@@ -190,6 +189,14 @@ def predict_files(
         classifier.labels,
     )
     return done, abundance.table()
+
+
+def _version(study: MetagenomeStudy, folder: Path | None) -> str:
+    """What tells a classifier from another in the same place, so that none goes on with what the other said."""
+    if folder is None:
+        return study.main.require(study.classifier()).data_version
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in (".json", ".safetensors")]
+    return digest_of({path.name: file_digest(path) for path in files})
 
 
 def _told(batch: pl.DataFrame, part: Part) -> pl.DataFrame:

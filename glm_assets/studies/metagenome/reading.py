@@ -49,7 +49,7 @@ def write_reads(
     counts = ReadCounts(per_label=Counter(dict.fromkeys(labels.labels, 0)))
     with write_batches(READS, destination) as writer:
         for file, name in zip(files, _names(files), strict=True):
-            for batch in read_sequences(Path(file.path).expanduser(), batch_reads=batch_reads):
+            for batch in read_sequences(Path(file.path), batch_reads=batch_reads):
                 kept = _kept(batch, name, labels, settings, counts)
                 writer.add(_rows(kept, file, name, settings, counts))
     if not counts.kept:
@@ -161,6 +161,11 @@ def _count(kept: pl.DataFrame, counts: ReadCounts) -> None:
 
 
 def _names(files: Sequence[ReadFile]) -> list[str]:
-    """What to call the files: their names, or their paths where two have one name."""
-    names = [Path(file.path).name for file in files]
-    return names if len(set(names)) == len(names) else [file.path for file in files]
+    """What to call the files: as much of the ends of their paths as tells them apart."""
+    paths = [Path(file.path) for file in files]
+    names = [path.name for path in paths]
+    for parts in range(2, max((len(path.parts) for path in paths), default=0) + 1):
+        if len(set(names)) == len(names):
+            break
+        names = [Path(*path.parts[-parts:]).as_posix() for path in paths]
+    return names

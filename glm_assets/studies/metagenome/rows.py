@@ -24,8 +24,8 @@ class SplitRows:
 
     Attributes:
         rows: Split to the numbers of its reads, ascending.
-        label: (n,) label of every read, by index.
-        names: The labels.
+        label: (n,) label of every read, by its place in `names`.
+        names: The labels that reads have, sorted.
         genome: (n,) number of every read's source genome.
         length: (n,) bases of every read.
     """
@@ -56,7 +56,8 @@ def read_split_rows(reads: Path, splits: Path) -> SplitRows:
     split = pl.read_parquet(splits / PART, columns=["split"])["split"]
     names = about.select("label", "label_index").unique().sort("label_index")["label"].to_list()
     rows = {name: (split == name).arg_true().to_numpy().astype(np.int64) for name in SPLITS}
-    label = about["label_index"].to_numpy().astype(np.int64)
+    # Labels of the mapping that no read has are no classes.
+    label = about["label_index"].rank("dense").to_numpy().astype(np.int64) - 1
     _require_all(rows, label, names)
     genome = about["genome"].rank("dense").to_numpy().astype(np.int64)
     return SplitRows(rows, label, tuple(names), genome, about["length"].to_numpy().astype(np.int64))
@@ -70,9 +71,18 @@ def sequence_batches(reads: Path, size: int = _BATCH) -> Iterator[list[str]]:
 
 
 def sequences_of(reads: Path, rows: NDArray[np.int64]) -> list[str]:
-    """The sequences of some reads, in the order of `rows`, which ascend."""
-    column = pl.scan_parquet(reads / PART).select("sequence").collect()["sequence"]
-    return column.gather(rows).to_list()
+    """The sequences of some reads, in the order of `rows`, which ascend; only their row groups are read."""
+    found: list[str] = []
+    with pq.ParquetFile(reads / PART) as file:
+        first = 0
+        for group in range(file.num_row_groups):
+            behind = first + file.metadata.row_group(group).num_rows
+            own = rows[np.searchsorted(rows, first) : np.searchsorted(rows, behind)]
+            if len(own):
+                sequences = file.read_row_group(group, columns=["sequence"]).column(0)
+                found += sequences.take(own - first).to_pylist()
+            first = behind
+    return found
 
 
 def _require_all(rows: dict[str, NDArray[np.int64]], label: NDArray[np.int64], names: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -10,16 +11,19 @@ from glm_assets.demo.metagenome import DemoMetagenome, make_demo_metagenome
 from glm_assets.encoders.weights import WeightsInfo
 from glm_assets.errors import SettingsError
 from glm_assets.lineage.study import Study
-from glm_assets.storage.atomic import file_digest
 from glm_assets.storage.products import Product
 from glm_assets.storage.tables import table_folder
 from glm_assets.studies.configuration import chosen_name, read_configuration
+from glm_assets.studies.files import digest, existing_file
 from glm_assets.studies.metagenome.classifiers import ReadClassifier
 from glm_assets.studies.metagenome.configuration import DEMO, MetagenomeConfiguration, ReadFile
+from glm_assets.studies.metagenome.tokenizing import study_tokenizer
 from glm_assets.studies.weights import study_weights
 
 _PREFIX = "metagenome"
+_VARIABLE = "GLM_METAGENOME"
 _DEMO_FOLDER = "demo_metagenome"
+_NO_PART_OF_A_CLASSIFIER = {"batch_size", "accumulation", "processes", "strategy", "checkpoint_steps"}
 
 CLASSIFIER_FOLDER: Final = Path("studies", _PREFIX, "classifier")
 """Where the trained classifier lies in a data root."""
@@ -46,7 +50,7 @@ class MetagenomeStudy:
         """
         name = chosen_name(self.main.settings.metagenome, self.main.profile.name)
         package = "glm_assets.studies.metagenome"
-        return self._given or read_configuration(MetagenomeConfiguration, package, "GLM_METAGENOME", name)
+        return self._given or read_configuration(MetagenomeConfiguration, package, _VARIABLE, name)
 
     # What comes from outside
 
@@ -59,9 +63,10 @@ class MetagenomeStudy:
         """
         if self.values.reads.files == DEMO:
             return tuple(ReadFile(path=str(path)) for path in (self.demo.fasta, self.demo.fastq))
-        for file in self.values.reads.files:
-            _existing(file.path, "reads.files")
-        return self.values.reads.files
+        return tuple(
+            file.model_copy(update={"path": str(existing_file(file.path, "reads.files", _VARIABLE))})
+            for file in self.values.reads.files
+        )
 
     @property
     def mapping(self) -> Path:
@@ -78,18 +83,32 @@ class MetagenomeStudy:
                     fix="set reads.mapping",
                 )
             return self.demo.mapping
-        return _existing(self.values.reads.mapping, "reads.mapping")
+        return existing_file(self.values.reads.mapping, "reads.mapping", _VARIABLE)
 
-    @property
-    def new_files(self) -> tuple[Path, ...]:
-        """The files that `predictions` predicts."""
-        if self.values.predict.files == DEMO:
+    def new_files(self, instead: Sequence[Path] | None = None) -> tuple[Path, ...]:
+        """The files that `predictions` predicts; `instead` names others than the configuration does.
+
+        Raises:
+            SettingsError: One does not exist.
+        """
+        named = instead or self.values.predict.files
+        if named == DEMO:
             return (self.demo.samples, self.demo.sample_reads)
-        return tuple(_existing(path, "predict.files") for path in self.values.predict.files)
+        return tuple(existing_file(path, "predict.files", _VARIABLE) for path in named)
 
     @cached_property
     def demo(self) -> DemoMetagenome:
-        """The generated reads, made when first asked for."""
+        """The generated reads, made when first asked for.
+
+        Raises:
+            SettingsError: The main study is of real sources.
+        """
+        if not self.main.settings.uses_demo_tree:
+            raise SettingsError(
+                "the study metagenome names the generated reads, but this data root is of real sources",
+                expected="labelled reads of your own",
+                fix=f"set {_VARIABLE} to a YAML file with your reads and mapping",
+            )
         return make_demo_metagenome(self.main.root / _DEMO_FOLDER)
 
     def weights(self) -> WeightsInfo:
@@ -126,10 +145,10 @@ class MetagenomeStudy:
 
     def reads(self) -> Product:
         """The labelled reads, parsed once."""
-        inputs = {f"file/{number}": file_digest(Path(file.path)) for number, file in enumerate(self.files)}
+        inputs = {f"file/{number}": digest(Path(file.path)) for number, file in enumerate(self.files)}
         declared = [[file.split, file.sample] for file in self.files]
         recipe = self.values.reads.model_dump(exclude={"files", "mapping"}) | {"declared": declared}
-        return self._table("reads", inputs | {"mapping": file_digest(self.mapping)}, recipe)
+        return self._table("reads", inputs | {"mapping": digest(self.mapping)}, recipe)
 
     def splits(self) -> Product:
         """Which reads train, choose and test."""
@@ -141,10 +160,13 @@ class MetagenomeStudy:
         return self.main.root / CLASSIFIER_FOLDER
 
     def classifier(self) -> Product:
-        """The trained classifier; how many processes train it is no part of what it is."""
+        """The trained classifier; how the reads of a step are divided over passes and processes is no part of it."""
         values = self.values
         inputs = self._versions(self.reads(), self.splits()) | {"weights": self.weights().sha256}
-        training = values.training.model_dump(exclude={"processes", "strategy", "checkpoint_steps"})
+        if values.model.method != "frozen":
+            inputs["tokenizer"] = study_tokenizer(values.model, self.weights()).digest
+        training = values.training.model_dump(exclude=_NO_PART_OF_A_CLASSIFIER)
+        training["reads_in_a_step"] = values.training.reads_in_a_step
         paths = {"checkpoint": True, "tokenizer": {"path"}}
         recipe = {"model": values.model.model_dump(exclude=paths), "training": training, "seed": values.seed}
         return self.main.product(f"{_PREFIX}/classifier", self.classifier_folder, inputs, recipe)
@@ -159,15 +181,16 @@ class MetagenomeStudy:
         }
         return self._table("evaluation", inputs, recipe)
 
-    def predictions(self, files: tuple[Path, ...] | None = None) -> Product:
+    def predictions(self, files: Sequence[Path] | None = None) -> Product:
         """The labels of reads without one.
 
         Args:
             files: Others than the configuration's.
         """
-        digests = {f"file/{number}": file_digest(path) for number, path in enumerate(files or self.new_files)}
+        inputs = self._versions(self.classifier()) | {"mapping": digest(self.mapping)}
+        inputs |= {f"file/{number}": digest(path) for number, path in enumerate(self.new_files(files))}
         recipe = self.values.predict.model_dump(exclude={"files", "batch_size"})
-        return self._table("predictions", digests | self._versions(self.classifier()), recipe)
+        return self._table("predictions", inputs, recipe)
 
     def folder(self, name: str) -> Path:
         """Where a product lies: `name` is its asset's, without the prefix."""
@@ -180,14 +203,3 @@ class MetagenomeStudy:
 
     def _table(self, name: str, inputs: dict[str, str], recipe: dict[str, Any]) -> Product:
         return self.main.product(f"{_PREFIX}/{name}", self.folder(name), inputs, recipe)
-
-
-def _existing(path: str, key: str) -> Path:
-    found = Path(path).expanduser()
-    if not found.is_file():
-        raise SettingsError(
-            f"there is no file {found}",
-            expected=f"an existing file in {key} of GLM_METAGENOME",
-            fix=f"correct {key}",
-        )
-    return found

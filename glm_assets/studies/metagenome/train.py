@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glm_assets.encoders.device import prepare_device
+from glm_assets.encoders.device import CPU, prepare_device
 from glm_assets.encoders.tokenizers.token_arrays import TokenArrays
 from glm_assets.storage.atomic import write_json
 from glm_assets.studies.metagenome.job import CHECKPOINTS, HISTORY, TOKENS, VECTORS, TrainingJob
 from glm_assets.studies.metagenome.rows import SplitRows, read_split_rows
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from glm_assets.studies.metagenome.task import Inputs, Reads
     from glm_assets.training.checkpoints import EpochRecord
     from glm_assets.training.distributed import Ranks
@@ -39,16 +41,20 @@ def train_part(
         progress: Called with a line now and then.
         on_epoch: Called with every epoch, in the first process.
     """
+    from safetensors.torch import load_file
+
     from glm_assets.studies.metagenome.task import ClassifierTask
     from glm_assets.training.checkpoints import CheckpointFolder, ranked
     from glm_assets.training.loop import fit
+    from glm_assets.training.lora import lora_parameter_count
     from glm_assets.training.seeding import seeded
-    from glm_assets.training.states import load_weights
+    from glm_assets.training.states import load_part, trainable_state
 
     told = TrainingJob(**job)
     device = ranks.device if ranks.size > 1 else told.device
     prepare_device(device, told.cpu_threads)
     settings, rows = told.training_settings, read_split_rows(Path(told.reads), Path(told.splits))
+    sharded = ranks.size > 1 and settings.strategy == "fsdp"
     inputs = _inputs(told)
     with seeded(told.seed):
         model = _model(told, len(rows.names), device)
@@ -60,9 +66,11 @@ def train_part(
             batch_size=settings.batch_size,
             label_smoothing=settings.label_smoothing,
             ranks=ranks,
-            sharded=ranks.size > 1 and settings.strategy == "fsdp",
+            sharded=sharded,
             device=device,
         )
+        adapters = lora_parameter_count(model)
+        progress(f"training {_count(trainable_state(model)):,} parameters, {adapters:,} of them in adapters")
         checkpoints = CheckpointFolder(told.folder / CHECKPOINTS, key=told.key, keep=1)
         history = fit(
             task,
@@ -73,9 +81,16 @@ def train_part(
             ranks=ranks,
             strategy=settings.strategy,
         )
-    ranks.barrier()
-    load_weights(task, checkpoints.weights(ranked(history)[0].epoch))
-    _save(told, model, rows.names, history, ranks)
+    if ranks.is_first:
+        dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
+        if sharded:  # other processes hold the rest of every tensor, and checkpoints the whole
+            model = _model(told, len(rows.names), CPU)
+        load_part(model, load_file(checkpoints.weights(ranked(history)[0].epoch)))
+        _save(told, model, dtype, rows.names, history)
+
+
+def _count(state: Mapping[str, Tensor]) -> int:
+    return sum(value.numel() for value in state.values())
 
 
 def _inputs(job: TrainingJob) -> Inputs:
@@ -121,23 +136,20 @@ def _model(job: TrainingJob, classes: int, device: str) -> SequenceClassifier | 
 def _save(
     job: TrainingJob,
     model: SequenceClassifier | VectorClassifier,
+    dtype: str,
     names: tuple[str, ...],
     history: list[EpochRecord],
-    ranks: Ranks,
 ) -> None:
     from glm_assets.studies.metagenome.label_map import write_labels
     from glm_assets.training.classifier_files import ClassifierCard, save_classifier
 
-    if not ranks.is_first:
-        return
     values = job.model_settings
-    dtype = next(model.parameters()).dtype
     folder = job.folder / CLASSIFIER
     card = ClassifierCard(
         method=values.method,
         encoder=values.encoder,
         encoder_sha256=job.sha256,
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=dtype,
         labels=names,
         tokenizer=job.tokenizer,
         max_length=values.max_length,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,13 +12,11 @@ import numpy as np
 import polars as pl
 
 from glm_assets.encoders.device import CPU, resolve_device
-from glm_assets.encoders.embed import embed_sequences
-from glm_assets.encoders.registry import encoder_spec
 from glm_assets.encoders.tokenizers.token_arrays import write_tokens
 from glm_assets.encoders.weights import WeightsInfo
+from glm_assets.errors import TrainingError
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.training_figures import plot_training
-from glm_assets.lineage.engines import OtherEncoder, study_engine
 from glm_assets.storage.atomic import digest_of, write_json
 from glm_assets.storage.products import Facts, Manifest, link_or_copy
 from glm_assets.studies.metagenome.job import HISTORY, TOKENS, VECTORS, TrainingJob
@@ -26,7 +25,9 @@ from glm_assets.studies.metagenome.rows import SplitRows, read_split_rows, seque
 from glm_assets.studies.metagenome.study import MetagenomeStudy
 from glm_assets.studies.metagenome.tokenizing import study_tokenizer
 from glm_assets.studies.metagenome.train import CLASSIFIER, train_part
+from glm_assets.studies.metagenome.vectors import vector_source
 from glm_assets.tracking import TrackedRun, Tracker
+from glm_assets.tracking.parameters import flat
 
 if TYPE_CHECKING:
     from glm_assets.training.checkpoints import EpochRecord
@@ -66,6 +67,8 @@ def make_classifier(
 
 def _train(study: MetagenomeStudy, key: str, work: Path, run: TrackedRun, progress: Progress) -> Facts:
     values, reads = study.values, study.reads().files()
+    device = resolve_device(study.main.settings.device)
+    _require_gpus(values.training.processes, device)
     rows = read_split_rows(reads, study.splits().files())
     weights = study.weights()
     scratch = work / ".training"
@@ -73,7 +76,8 @@ def _train(study: MetagenomeStudy, key: str, work: Path, run: TrackedRun, progre
     memory = plan_memory(study, weights, len(rows.names), progress)
     prepared = (_embed if values.model.method == "frozen" else _tokenize)(study, weights, reads, scratch, progress)
     job = TrainingJob(
-        key=digest_of([key, weights.sha256]),
+        # Batches of another size would be counted wrongly from a checkpoint within an epoch.
+        key=digest_of([key, weights.sha256, values.training.batch_size]),
         reads=str(reads),
         splits=str(study.splits().files()),
         work=str(scratch),
@@ -82,17 +86,45 @@ def _train(study: MetagenomeStudy, key: str, work: Path, run: TrackedRun, progre
         model=values.model.model_dump(mode="json"),
         training=values.training.model_dump(mode="json"),
         seed=values.seed,
-        device=resolve_device(study.main.settings.device),
+        device=device,
         cpu_threads=study.main.settings.cpu_threads,
         pad_id=prepared.pop("pad_id", 0),
         tokenizer=prepared.get("tokenizer", ""),
     )
-    run.log_params(_flat({"model": job.model, "training": job.training}) | {"device": job.device})
+    run.log_params(flat({"model": _without_folders(job.model), "training": job.training}) | {"device": device})
     history = _run(job, run, progress)
     for file in (scratch / CLASSIFIER).iterdir():
         link_or_copy(file, work / file.name)
     write_json(work / HISTORY, history)
     return _finish(study, rows, history, work, run, weights.size) | prepared | memory
+
+
+def _require_gpus(processes: int, device: str) -> None:
+    """Say before anything is computed that there are too few GPUs."""
+    if processes == 1 or device == CPU:
+        return
+    import torch
+
+    if (gpus := torch.cuda.device_count()) < processes:
+        raise TrainingError(
+            f"training.processes is {processes}, and this step sees {gpus} GPU{'s' * (gpus != 1)}",
+            expected="a GPU for each process",
+            fix=f"set training.processes to {max(gpus, 1)} in GLM_METAGENOME, or give the step more GPUs",
+        )
+
+
+def _without_folders(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's values; of files the names alone, for a tracking server is no place for a machine's folders."""
+    tokenizer = model["tokenizer"]
+    return {
+        **model,
+        "checkpoint": _name(model["checkpoint"]),
+        "tokenizer": {**tokenizer, "path": _name(tokenizer["path"])},
+    }
+
+
+def _name(path: str | None) -> str | None:
+    return Path(path).name if path else None
 
 
 def _run(job: TrainingJob, run: TrackedRun, progress: Progress) -> list[dict[str, Any]]:
@@ -143,24 +175,16 @@ def _embed(
     study: MetagenomeStudy, weights: WeightsInfo, reads: Path, scratch: Path, progress: Progress
 ) -> dict[str, Any]:
     """Vectors of all reads: into the store, and out of it into one array that training reads from."""
-    values, settings = study.values.model, study.main.settings
-    spec = encoder_spec(
-        values.encoder,
-        revision=weights.sha256,
-        weights=weights.path,
-        layer=values.layer,
-        pooling=values.pooling,
-        device=settings.device,
+    source = vector_source(study, weights)
+    # Arrow's strings take a fraction of the memory of Python's.
+    sequences = pl.concat(
+        pl.Series("seq", source.cut(batch), dtype=pl.String) for batch in sequence_batches(reads)
     )
-    store = study.main.store("float32")
-    other = OtherEncoder(weights.path, study.main.profile.encoder.batch_tokens)
-    engine = study_engine(study.main, spec, store, other=other)
-    sequences = pl.Series("seq", [each[: spec.context] for batch in sequence_batches(reads) for each in batch])
-    shard_rows = study.main.profile.encoder.shard_rows
-    keys, report = embed_sequences(sequences, spec, engine, store, shard_rows=shard_rows, progress=progress)
+    keys, report = source.embed(sequences, progress)
+    spec, rows = source.spec, source.shard_rows
     array = np.lib.format.open_memmap(scratch / VECTORS, "w+", np.float32, (len(keys), spec.dimension))
-    for start in range(0, len(keys), shard_rows):
-        array[start : start + shard_rows] = store.read_sequences(keys[start : start + shard_rows])
+    for start in range(0, len(keys), rows):
+        array[start : start + rows] = source.store.read_sequences(keys[start : start + rows])
     array.flush()
     folder = scratch.parent
     write_json(folder / ENCODER, spec.as_dict())
@@ -203,6 +227,7 @@ def _finish(
         "best_epoch": best["epoch"],
         "stopped_early": len(history) < epochs,
         "metrics": {name: value for name, value in best["validation"].items() if name != "score"},
+        "trainable_parameters": sum(map(_count, work.glob("*.safetensors"))),
         "saved_bytes": sum(sizes.values()),
         "model_bytes": model_bytes,
         "mlflow_run_id": run.run_id,
@@ -211,9 +236,9 @@ def _finish(
     }
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values as one level, keys joined by dots."""
-    flat: dict[str, Any] = {}
-    for key, item in values.items():
-        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {prefix + key: item}
-    return flat
+def _count(file: Path) -> int:
+    """Numbers in a safetensors file, of which its header tells."""
+    from safetensors import safe_open
+
+    with safe_open(file, "numpy") as opened:
+        return sum(math.prod(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118

@@ -84,6 +84,34 @@ def test_a_read_gives_its_logits_base_by_base(logits_encoder, plain):
     assert logits.std() > 0.5
 
 
+def test_deeper_blocks_are_not_read(weights, monkeypatch):
+    import safetensors
+
+    read = []
+    opening = safetensors.safe_open
+
+    class Watched:
+        def __init__(self, *arguments, **options):
+            self.file = opening(*arguments, **options)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def keys(self):
+            return self.file.keys()
+
+        def get_tensor(self, name):
+            read.append(name.removeprefix("backbone."))
+            return self.file.get_tensor(name)
+
+    monkeypatch.setattr(safetensors, "safe_open", Watched)
+    load(weights, layer="blocks.3")
+    assert {name.split(".")[1] for name in read if name.startswith("blocks.")} == {"0", "1", "2", "3"}
+
+
 @pytest.mark.parametrize("layer", ["blocks.24", "blocks.8.mlp", "blocks.24.inner_mha_cls", "blocks.3.projections"])
 def test_a_layer_is_what_a_hook_on_the_whole_model_shows(weights, plain, layer):
     windows, shown = random_windows(2, 40), []

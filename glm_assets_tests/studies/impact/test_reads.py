@@ -181,6 +181,21 @@ def test_a_read_is_no_reference_read_if_it_shows_a_worse_allele_nearby(tmp_path)
     assert counts["dropped:worse_allele"] == 2
 
 
+def test_a_worse_allele_counts_anywhere_in_a_long_cut(tmp_path):
+    far = 2300
+    other = "ACGT"["ACGT".index(REFERENCE[far]) - 1]
+    reads = [
+        read_of(REFERENCE, "shows_both", 50, "2500M", snv={PLACE: ALT, far: other}),
+        read_of(REFERENCE, "shows_own", 60, "2500M", snv={PLACE: ALT}),
+    ]
+    rows = [SNV, (far + 1, REFERENCE[far], other, 10.0, True)]
+    frame, counts = examples(write_bam(tmp_path / "reads.bam", reads), rows, length=2400)
+    assert frame.filter(pos=PLACE + 1)["read_name"].to_list() == ["shows_own"]
+    # Nor may the read that shows the reference at the far place, and the near allele besides, stand for 0.
+    assert frame.filter(pos=far + 1)["read_name"].to_list() == ["shows_both"]
+    assert (counts["dropped:worse_allele"], counts["reads"]) == (2, 2)
+
+
 def test_carried_alleles_that_are_excluded_keep_reads_from_passing_as_reference_reads(tmp_path):
     reads = [showing("a", 950, "150M"), showing("r", 950, "150M", alt=False)]
     near = (1021, REFERENCE[1020], "ACGT"["ACGT".index(REFERENCE[1020]) - 1], 1.0, False)

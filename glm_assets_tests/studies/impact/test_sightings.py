@@ -183,4 +183,5 @@ def test_a_read_is_seen_with_all_of_its_variants_in_one_pass(tmp_path):
 def test_near_variants_are_fetched_together():
     starts = np.asarray([10, 900, 1899, 2900, 50_000, 50_001])
     assert list(Alleles(starts, ["A"] * 6, ["C"] * 6).stretches()) == [(0, 3), (3, 4), (4, 6)]
+    assert list(Alleles(starts, ["A"] * 6, ["C"] * 6).stretches(1001)) == [(0, 4), (4, 6)]
     assert list(Alleles(starts[:0], [], []).stretches()) == []

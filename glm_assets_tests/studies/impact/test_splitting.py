@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from glm_assets.studies.impact.configuration import SplitSettings
-from glm_assets.studies.impact.splitting import leaks, split_examples
+from glm_assets.studies.impact.splitting import leaks, split_examples, without_shared
 
 LENGTH = 150
 
@@ -141,3 +141,32 @@ def test_no_examples(by):
     assert found.schema["group"] == found.schema["split"] == pl.String
     assert found.is_empty()
     assert leaks(found) == {"groups": 0, "reads": 0, "sequences": 0}
+
+
+def over_chromosomes(rows: list[tuple]) -> pl.DataFrame:
+    """Examples of (chrom, read name, sequence, split), each a group of its own."""
+    examples = pl.DataFrame(rows, ["chrom", "read_name", "sequence", "split"], orient="row")
+    return examples.with_columns(group=pl.format("g{}", pl.int_range(pl.len())))
+
+
+def test_what_trains_on_one_chromosome_is_judged_on_no_other():
+    rows = [
+        ("X", "a", "PAR", "train"),
+        ("Y", "b", "PAR", "test"),
+        ("Y", "c", "own", "test"),
+        ("Y", "d", "repeat", "test"),
+        ("22", "e", "repeat", "val"),
+        ("22", "a", "other", "val"),
+        ("22", "f", "PAR", "train"),
+        ("22", "g", "last", "val"),
+    ]
+    examples = over_chromosomes(rows)
+    assert leaks(examples) == {"groups": 0, "reads": 1, "sequences": 2}
+    kept = without_shared(examples)
+    assert kept["read_name"].to_list() == ["a", "c", "d", "f", "g"]
+    assert not any(leaks(kept).values())
+
+
+def test_a_leak_within_a_chromosome_stays_to_be_seen():
+    examples = over_chromosomes([("21", "a", "S", "train"), ("21", "b", "S", "test")])
+    assert without_shared(examples).equals(examples)

@@ -17,8 +17,9 @@ from glm_assets.studies.impact.embeddings import make_read_embeddings
 from glm_assets.studies.impact.examples import make_read_examples
 from glm_assets.studies.impact.individual import make_individual_alignments, make_individual_variants
 from glm_assets.studies.impact.predictions import CSV, make_predictions
+from glm_assets.studies.impact.predictors import Predictors
 from glm_assets.studies.impact.report import FIGURES, make_report
-from glm_assets.studies.impact.study import ImpactStudy, open_impact_study
+from glm_assets.studies.impact.study import ImpactStudy
 from glm_assets.studies.impact.training_set import make_training_set
 from glm_assets.tracking import NullTracker
 from glm_assets.tracking.protocol import NullRun
@@ -230,7 +231,7 @@ def test_two_people_and_two_chromosomes_share_a_data_root_without_collisions(mad
 
 
 def test_a_wrong_configuration_is_told_when_it_is_needed(tmp_path):
-    study = open_impact_study(Study(Settings(profile="demo", data_root=str(tmp_path), impact="nowhere.yaml")))
+    study = ImpactStudy(Study(Settings(profile="demo", data_root=str(tmp_path), impact="nowhere.yaml")))
     with pytest.raises(SettingsError, match=r"GLM_IMPACT='nowhere\.yaml' cannot be read"):
         _ = study.chromosomes
 
@@ -249,8 +250,39 @@ def test_generated_files_are_refused_beside_real_sources(tmp_path, tiny_tree):
 
 def test_a_file_that_does_not_exist_is_named(made):
     study = another(made, alignments="/no/reads.bam")
-    with pytest.raises(SettingsError, match=r"alignments of the study impact names /no/reads\.bam"):
+    with pytest.raises(SettingsError, match=r"no file /no/reads\.bam, which alignments names.*GLM_IMPACT"):
         study.individual_alignments("21")
+
+
+def test_carried_alleles_found_in_reads_depend_on_the_thresholds_alone(made):
+    def recipe(**reads):
+        return another(made, variants=None, reads=reads).individual_variants("21").input_digest
+
+    assert recipe(per_variant=2, absent_variants=3) == recipe()
+    assert recipe(min_base_quality=21) != recipe()
+
+
+def test_predictions_depend_on_the_longest_indel_that_is_judged(made):
+    recipe = made.study.predictions(None, made.study.files.new_variants()).recipe
+    assert recipe["indel_max"] == made.study.main.profile.labels.indel_max
+
+
+def test_the_facts_name_the_persons_file_without_its_folder(made):
+    facts = made.study.main.require(made.study.individual_alignments("21")).facts
+    assert facts["file"] == "DEMO1.bam"
+
+
+def test_the_report_which_holds_no_gpu_asks_for_none(made, tmp_path, monkeypatch):
+    study, load, devices = copy_of(made.study, tmp_path, resamples=101), Predictors.load, []
+    monkeypatch.setattr("glm_assets.studies.impact.report.resolve_device", lambda _: "cuda:7", raising=False)
+    monkeypatch.setattr(Predictors, "load", lambda folder, device: devices.append(device) or load(folder, "cpu"))
+    make_report(study, silent)
+    assert devices == ["cpu"]
+
+
+def test_reads_and_positions_of_other_lengths_are_refused(made):
+    with pytest.raises(ValueError, match=r"positions:100.*reads\.length 150"):
+        another(made, encoder={"pooling": "positions:100"})
 
 
 def test_nothing_to_predict_is_said_with_what_to_name(made):

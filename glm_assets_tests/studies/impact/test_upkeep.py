@@ -22,7 +22,7 @@ from glm_assets.studies.impact.study import ImpactStudy
 from glm_assets_tests.data_roots import listing, with_settings
 from glm_assets_tests.studies.impact.persons import another_of, copy_of
 
-JOBS = ["impact_embed", "impact_train"]
+JOBS = ["impact_embed", "impact_train", "impact_predict"]
 TWO_DAYS_S = 2 * 24 * 3600
 
 
@@ -93,6 +93,17 @@ def test_no_vectors_go_while_a_persons_chromosome_is_half_embedded(made, tmp_pat
     study = copy_of(made.study, tmp_path)
     folder = study.read_embeddings("22").folder
     shutil.rmtree(study.main.tables / "impact_training_set")
+    work = folder.with_name(f".{folder.name}.{'0' * 16}.partial")
+    folder.rename(work)
+    age(study.main)
+    found = find_prunable(study.main, Wishes())
+    assert found.items == []
+    assert f"vectors are left alone: {work} was left by a run" in found.notes[-1]
+
+
+def test_no_vectors_go_while_new_reads_are_half_predicted(made, tmp_path):
+    study = copy_of(made.study, tmp_path)
+    folder = study.predictions_folder
     work = folder.with_name(f".{folder.name}.{'0' * 16}.partial")
     folder.rename(work)
     age(study.main)

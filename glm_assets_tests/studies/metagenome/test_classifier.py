@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from functools import partial
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
 from glm_assets.encoders.metagene.config import metagene1_config
 from glm_assets.encoders.weights import WeightsInfo
 from glm_assets.errors import EncoderError
+from glm_assets.heads.kmer_baseline import load_kmer_baseline, some_of_each_class
+from glm_assets.studies.metagenome import evaluation
 from glm_assets.studies.metagenome.memory import plan_memory
 from glm_assets.studies.metagenome.rows import read_split_rows, sequences_of
-from glm_assets_tests.studies.metagenome.tiny import judge, quiet, tiny_metagenome, train
+from glm_assets_tests.studies.metagenome.tiny import (
+    another_of,
+    judge,
+    quiet,
+    tiny_metagenome,
+    tiny_values,
+    train,
+)
 
 READS = ["ACGTACGTACGGTTACGATCGGCTA", "GGGGGGGGCCCCCCCC", "TTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTAA"]
 
@@ -35,6 +47,9 @@ def test_only_what_was_trained_is_kept(trained):
     stored = sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in (".safetensors", ".pt"))
     assert stored == manifest.facts["saved_bytes"] < study.weights().size / 10
     assert not list(folder.rglob("*.pt"))
+    numbers = sum(value.size for value in [*adapters.values(), *head.values()])
+    assert manifest.facts["trainable_parameters"] == numbers
+    assert numbers < manifest.facts["model_parameters"] / 10
 
 
 def test_labels_are_written_as_the_libraries_read_them(trained):
@@ -79,6 +94,37 @@ def test_evaluation_judges_the_test_reads_that_the_split_names(trained):
     overall = table.filter(slice="all", figure="macro_f1")
     own, baseline = (overall.filter(predictor=name)["value"][0] for name in ("model", "kmer_baseline"))
     assert manifest.facts["macro_f1_over_baseline"] == pytest.approx(own - baseline)
+    lengths = table.filter(slice="length", figure="accuracy", predictor="model")
+    assert lengths["rows"].sum() == len(test)
+    assert (lengths["value"] * lengths["rows"]).sum() / len(test) == pytest.approx(right)
+    confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
+    rows_of_bins = np.array_split(np.argsort(confidence, kind="stable"), 10)
+    gaps = [
+        abs((predicted == rows.label[test])[of].mean() - confidence[of].mean()) * len(of) for of in rows_of_bins
+    ]
+    assert manifest.facts["metrics"]["calibration_error"] == pytest.approx(sum(gaps) / len(test), abs=0.02)
+    figures = {path.stem for path in study.evaluation().files().glob("*.png")}
+    assert figures == {"confusion", "classes", "calibration", "lengths", "baseline"}
+
+
+def test_the_baseline_is_kept_and_fitted_on_no_more_reads_than_it_may_hold(trained, monkeypatch, tmp_path):
+    study, _, manifest = trained
+    reads = study.reads().files()
+    rows = read_split_rows(reads, study.splits().files())
+    assert manifest.facts["baseline_train_reads"] == manifest.facts["train_reads"] == len(rows.rows["train"])
+    kept = load_kmer_baseline(study.evaluation().files() / "kmer_baseline.safetensors")
+    table = pl.read_parquet(study.evaluation().files() / "part.parquet")
+    said = table.filter(slice="all", figure="accuracy", predictor="kmer_baseline")["value"][0]
+    test = rows.rows["test"]
+    predicted = kept.probabilities(sequences_of(reads, test)).argmax(axis=1)
+    assert said == pytest.approx((predicted == rows.label[test]).mean())
+
+    asked = []
+    monkeypatch.setattr(evaluation, "some_of_each_class", partial(some_of_each_class, most=40))
+    monkeypatch.setattr(evaluation, "sequences_of", lambda _, of: asked.append(len(of)) or sequences_of(reads, of))
+    fitted, fitted_on = evaluation._fit_baseline(study, reads, rows)
+    assert max(asked) == fitted_on <= 44
+    assert fitted.classes == 4
 
 
 def test_no_genome_trains_and_tests(trained):
@@ -164,6 +210,50 @@ def test_a_foreign_tokenizer_is_refused_with_the_reasons(generated, tmp_path):
         train(other)
 
 
+def test_another_tokenizer_is_another_classifier_and_another_folder_is_not(trained, tmp_path):
+    study = trained[0]
+    folders = tmp_path / "a", tmp_path / "b"
+    for folder in folders:
+        shutil.copytree(study.weights().path.parent, folder)
+
+    def made_of(folder):
+        tokenizer = {"tokenizer": {"kind": "hf", "path": str(folder)}}
+        return another_of(study, model=tokenizer).classifier().input_digest
+
+    assert made_of(folders[0]) == made_of(folders[1])
+    changed = folders[1] / "tokenizer.json"
+    changed.write_text(changed.read_text() + "\n")
+    assert made_of(folders[0]) != made_of(folders[1])
+
+
+def test_only_the_row_groups_of_the_reads_that_are_asked_for_are_read(tmp_path, monkeypatch):
+    sequences = [f"ACGT{number}" for number in range(50)]
+    pl.DataFrame({"sequence": sequences}).write_parquet(tmp_path / "part.parquet", row_group_size=10)
+    read, groups = pq.ParquetFile.read_row_group, []
+    monkeypatch.setattr(
+        pq.ParquetFile, "read_row_group", lambda self, at, **more: groups.append(at) or read(self, at, **more)
+    )
+    assert sequences_of(tmp_path, np.array([9, 10, 49])) == [sequences[at] for at in (9, 10, 49)]
+    assert groups == [0, 1, 4]
+    assert sequences_of(tmp_path, np.array([], np.int64)) == []
+
+
+def test_labels_of_the_mapping_without_reads_are_no_classes(tmp_path):
+    about = {"label": ["b", "d", "d", "b"], "label_index": [1, 3, 3, 1], "genome": list("wxyz"), "length": [9] * 4}
+    (tmp_path / "splits").mkdir()
+    pl.DataFrame(about).write_parquet(tmp_path / "part.parquet")
+    split = {"split": ["train", "train", "val", "test"]}
+    pl.DataFrame(split).write_parquet(tmp_path / "splits" / "part.parquet")
+    rows = read_split_rows(tmp_path, tmp_path / "splits")
+    assert rows.names == ("b", "d")
+    assert rows.label.tolist() == [0, 1, 1, 0]
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused(generated):
+    with pytest.raises(ValueError, match="leave nothing to train on"):
+        tiny_values(generated, split={"val": 60, "test": 60})
+
+
 def test_memory_is_judged_before_training(generated, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(metagene1_config()))
     weights = WeightsInfo(tmp_path / "model.safetensors", "0" * 64, 0, "local", "test")
@@ -180,10 +270,19 @@ def test_memory_is_judged_before_training(generated, tmp_path):
 
 
 @pytest.mark.system
-def test_two_processes_train_together(generated, tmp_path):
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_train_together(generated, tmp_path, strategy):
     alone = tiny_metagenome(tmp_path / "one", generated, training={"batch_size": 32, "epochs": 1})
-    pair = tiny_metagenome(tmp_path / "two", generated, training={"batch_size": 16, "epochs": 1, "processes": 2})
+    together = {"batch_size": 16, "epochs": 1, "processes": 2, "strategy": strategy}
+    pair = tiny_metagenome(tmp_path / "two", generated, training=together)
     first, second = train(alone), train(pair)
     assert second.facts["epochs"] == 1
     assert weights_of(pair.classifier_folder).keys() == weights_of(alone.classifier_folder).keys()
     assert second.facts["metrics"]["loss"] == pytest.approx(first.facts["metrics"]["loss"], rel=0.1)
+    adapters = load_file(pair.classifier_folder / "adapter_model.safetensors")
+    assert {name: value.shape for name, value in adapters.items()} == {
+        name: value.shape
+        for name, value in load_file(alone.classifier_folder / "adapter_model.safetensors").items()
+    }
+    assert any(np.abs(value).max() > 0 for name, value in adapters.items() if "lora_B" in name)
+    assert pair.open_classifier().classify(READS).probabilities.shape == (3, 4)

@@ -35,7 +35,10 @@ def named(study: MetagenomeStudy, folder: Path, **changes) -> Study:
 
 
 def states(study: Study) -> dict[str, str]:
-    return {one.asset.removeprefix("metagenome/"): one.state for one in make_plan(study, ["metagenome"]).findings}
+    return {
+        one.asset.removeprefix("metagenome/"): one.state
+        for one in make_plan(study, ["metagenome_train", "metagenome_predict"]).findings
+    }
 
 
 def test_a_plan_says_what_is_made_and_what_another_split_changes(trained, tmp_path):

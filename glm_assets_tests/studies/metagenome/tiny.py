@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from glm_assets.demo.metagenome import make_demo_metagenome
@@ -38,6 +39,21 @@ def tiny_values(files: Path, **changes) -> MetagenomeConfiguration:
 def tiny_metagenome(folder: Path, files: Path, **changes) -> MetagenomeStudy:
     """A study in `folder`, of the generated reads in `files`."""
     return MetagenomeStudy(Study(Settings(data_root=str(folder), device="cpu")), tiny_values(files, **changes))
+
+
+def copy_of(study: MetagenomeStudy, folder: Path, **changes) -> MetagenomeStudy:
+    """The same with everything that is made, in a data root that a test may change."""
+    shutil.copytree(study.main.root, folder / "data")
+    main = Study(Settings(data_root=str(folder / "data"), device="cpu"))
+    return another_of(study, main, **changes)
+
+
+def another_of(study: MetagenomeStudy, main: Study | None = None, **changes) -> MetagenomeStudy:
+    """A study whose sections differ in some keys, in the same data root or in another."""
+    values = study.values.model_dump()
+    for section, change in changes.items():
+        values[section] |= change
+    return MetagenomeStudy(main or study.main, MetagenomeConfiguration.model_validate(values))
 
 
 def quiet(_: str) -> None:
