@@ -95,7 +95,7 @@ test: .venv/.dev  ## run the tests (below 10 minutes)
 	$(PYTEST) -n 2 --dist loadfile -m "not system"
 
 test-system: .venv/.system  ## run the slow tests: servers, killed processes, the whole demo (below 35 minutes)
-	$(PYTEST) -n 2 --dist loadfile -m system
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m system
 
 check: .venv/.system audit  ## lint, format, types, definitions and known vulnerabilities
 	$(BIN)/ruff check

@@ -123,6 +123,7 @@ numpy.save(sys.argv[2], mlflow.pyfunc.load_model("models:/head_v3@champion").pre
 """
 
 
+@pytest.mark.system
 def test_a_process_that_has_only_the_tracking_uri_loads_it(tracker, folder, repository, tmp_path):
     np.save(tmp_path / "vectors.npy", VECTORS)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("GLM_", "MLFLOW_"))}

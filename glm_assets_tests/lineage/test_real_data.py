@@ -55,6 +55,7 @@ def mirror(tmp_path_factory, real_data) -> Path:
     return mirror
 
 
+@pytest.mark.system
 @pytest.mark.real_data
 def test_real_variants_reach_a_submission(tmp_path, mirror, tiny_tree):
     study = tiny_study(

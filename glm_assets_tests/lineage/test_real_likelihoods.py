@@ -21,6 +21,7 @@ from glm_assets_tests.lineage.test_likelihoods import evo2_scores, silent, turne
 from glm_assets_tests.lineage.test_real_data import mirror  # noqa: F401
 
 
+@pytest.mark.system
 @pytest.mark.real_data
 def test_real_variants_have_evo2s_scores_and_real_windows_become_ladders(tmp_path, mirror, tiny_tree):  # noqa: F811
     profile = {"chromosomes": ["13"], "ladders": {"windows": 10}}

@@ -140,6 +140,7 @@ def assert_same(found: dict, expected: dict) -> None:
         assert parameters == found["parameters"][0]
 
 
+@pytest.mark.system
 def test_two_processes_train_as_one_does_with_batches_twice_as_large(tmp_path):
     together = in_processes("train", settled(tmp_path / "two", size=4, accumulation=1))
     assert len(together["parameters"]) == 2

@@ -262,6 +262,7 @@ def test_a_finer_arithmetic_is_nearer_to_float32(weights):
     assert 100 * split < wide < coarse
 
 
+@pytest.mark.system
 def test_workers_give_the_mean_over_both_strands_bit_for_bit(weights, tmp_path):
     """Through the job's JSON, worker processes and the store, as a study does it."""
     spec = likelihood_spec(weights, reverse_complement=True)
