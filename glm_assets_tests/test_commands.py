@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import dagster as dg
 import duckdb
 import polars as pl
 import pytest
-import yaml
 
-from glm_assets.demo.individual import make_demo_individual
 from glm_assets_tests.checkouts import Checkout, make_checkout, wait_until
 from glm_assets_tests.lineage.studies import tiny_environment
 from glm_assets_tests.readme import README, blocks, commands, table
-from glm_assets_tests.studies.impact.persons import configuration, small
-from glm_assets_tests.studies.metagenome.tiny import tiny_values
 from glm_assets_tests.webservers import serve, stop
 
 pytestmark = pytest.mark.system
@@ -135,21 +130,6 @@ def demo_commands(checkout: Checkout) -> list[str]:
     return [command for command in found if not command.endswith("--partition MT")]
 
 
-def study_commands(checkout: Checkout) -> list[str]:
-    """The commands that `make demo-studies` prints and runs, on a small person and a small metagenome."""
-    person = make_demo_individual(checkout.folder / "person", Path(checkout.environment["GLM_NCBI_URL"]))
-    studies = {
-        "impact": configuration(**small(person)),
-        "metagenome": tiny_values(checkout.folder / "reads"),
-    }
-    for name, values in studies.items():
-        (checkout.folder / f"{name}.yaml").write_text(yaml.safe_dump(values.model_dump(mode="json")))
-    found = re.findall(r'echo "\$ (dagster asset .*)"', checkout.run("make --dry-run demo-studies"))
-    assert len(found) == 5
-    settings = " ".join(f"GLM_{name.upper()}={name}.yaml" for name in studies)
-    return [f"{settings} {command}" for command in found]
-
-
 def fill_in(command: str) -> str:
     """A command of the README with its placeholders filled in, for a chromosome of the tiny tree."""
     for placeholder, value in (
@@ -167,14 +147,13 @@ def look_at_dagster(checkout: Checkout, command: str) -> None:
 
 
 def look_at_mlflow(checkout: Checkout, command: str) -> None:
-    """MLflow's UI answers and shows a finished run of every head and probe, and of what the studies train."""
+    """MLflow's UI answers and shows a finished run of every head and probe."""
     with serve(checkout, command, "/health") as server:
         api = "/api/2.0/mlflow"
         experiments = server.post(f"{api}/experiments/search", {"max_results": 10})["experiments"]
         wanted = {"experiment_ids": [experiment["experiment_id"] for experiment in experiments]}
         runs = [run["info"] for run in server.post(f"{api}/runs/search", wanted)["runs"]]
     names = [*(f"head_v{number}" for number in range(4)), "linear_probe", "covariance_probe"]
-    names += ["impact/head", "metagenome/classifier"]
     assert {(run["run_name"], run["status"]) for run in runs} == {(name, "FINISHED") for name in names}
 
 
@@ -183,9 +162,6 @@ def follow(checkout: Checkout, command: str, prefix: str) -> None:
     program = re.sub(r"^(\w+=\S* )*", "", command).split()[0]
     if command == "make demo":
         for shown in demo_commands(checkout):
-            checkout.run(prefix + shown)
-    elif command == "make demo-studies":
-        for shown in study_commands(checkout):
             checkout.run(prefix + shown)
     elif command == "dagster dev":
         look_at_dagster(checkout, command)
@@ -197,7 +173,7 @@ def follow(checkout: Checkout, command: str, prefix: str) -> None:
         assert "profile tiny" in checkout.run(f"{prefix}{command} || true")
     elif program == "glm-assets":
         assert "products to make" in checkout.run(prefix + command)
-    else:  # `test_readme` compares these with the Makefile, pyproject.toml and the settings
+    else:  # `test_readme` compares these with the Makefile and the settings, `test_demo_studies` makes the studies
         assert program in {"make", "pip", "export", "source"}, command
 
 
@@ -219,6 +195,6 @@ def test_the_readme_can_be_followed_from_its_first_command_to_its_last(checkout)
     example = {"<asset>": "variant_windows", "<C>": "21", "<name>": "head_v3"}
     results = re.findall(r"`(data/[^`]+)`", " ".join(where for _, where in table(text, "what")))
     assert len(results) >= 5
-    for result in results:
+    for result in set(results) - {"data/studies/"}:
         path = re.sub(r"<\w+>", lambda placeholder: example[placeholder[0]], result)
         assert (checkout.folder / path).exists(), path
