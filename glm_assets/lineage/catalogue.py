@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +154,7 @@ class Catalogue:
         Raises:
             MissingUpstreamError: Listing the chromosomes that are absent or stale.
         """
-        found, missing = self._look_up(product)
+        found, missing = self.look_up(product, self.profile.chromosomes)
         if missing and not (allow_partial and found):
             name = product.__name__
             first = next(iter(missing.values()))
@@ -170,14 +170,15 @@ class Catalogue:
 
     def present_chromosomes(self, product: Callable[[str], Product]) -> dict[str, Manifest]:
         """Manifests of a partitioned product over those of the expected chromosomes that have it, in order."""
-        return self._look_up(product)[0]
+        return self.look_up(product, self.profile.chromosomes)[0]
 
-    def _look_up(
-        self, product: Callable[[str], Product]
+    def look_up(
+        self, product: Callable[[str], Product], chromosomes: Iterable[str]
     ) -> tuple[dict[str, Manifest], dict[str, MissingUpstreamError]]:
+        """Manifests of a partitioned product by chromosome, and why the others are not there; both in order."""
         found: dict[str, Manifest] = {}
         missing: dict[str, MissingUpstreamError] = {}
-        for chrom in self.profile.chromosomes:
+        for chrom in chromosomes:
             try:
                 found[chrom] = self.require(product(chrom))
             except MissingUpstreamError as error:

@@ -231,13 +231,7 @@ class ImpactStudy:
         Raises:
             MissingUpstreamError: Listing the chromosomes that are absent or stale.
         """
-        found: dict[str, Manifest] = {}
-        missing: dict[str, MissingUpstreamError] = {}
-        for chrom in self.chromosomes:
-            try:
-                found[chrom] = self.main.require(product(chrom))
-            except MissingUpstreamError as error:
-                missing[chrom] = error
+        found, missing = self.main.look_up(product, self.chromosomes)
         if missing:
             name, first = f"{PREFIX}/{product.__name__}", next(iter(missing.values()))
             raise MissingUpstreamError(

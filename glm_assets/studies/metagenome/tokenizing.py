@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from glm_assets.encoders.huggingface.folder import CONFIG
-from glm_assets.encoders.tokenizers.base import Tokenizer
+from glm_assets.encoders.tokenizers.base import Tokenizer, vocabulary
 from glm_assets.encoders.tokenizers.fit import require_fit
 from glm_assets.encoders.tokenizers.registry import make_tokenizer
 from glm_assets.encoders.weights import WeightsInfo
@@ -28,6 +28,5 @@ def study_tokenizer(model: ModelSettings, weights: WeightsInfo) -> Tokenizer:
     path = Path(given.path).expanduser() if given.path else folder
     tokenizer = own if (given.kind, given.path) == ("hf", None) else make_tokenizer(given.kind, path)
     rows = int(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["vocab_size"])
-    trained_with = {text: index for index, text in enumerate(own.token_strings) if text}
-    require_fit(tokenizer, rows, trained_with)
+    require_fit(tokenizer, rows, vocabulary(own))
     return tokenizer
