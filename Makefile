@@ -18,6 +18,8 @@ CHROMOSOME := clinvar_variants,variant_windows,variant_embeddings,variant_likeli
 TRAINED := split_audit,mutation_ladders,head_v0,head_v1,head_v2,head_v3,linear_probe,covariance_probe
 IMPACT := impact/individual_alignments,impact/individual_variants,impact/read_examples,impact/read_embeddings
 IMPACT_TRAINED := impact/training_set,impact/head,impact/report,impact/predictions
+PLANT := plant/genome,plant/tokens
+PLANT_TRAINED := plant/lm,plant/evaluation,plant/generations,plant/phenotypes,plant/phenotype_head,plant/report
 
 TRACKING := from glm_assets.settings import Settings; print(Settings.from_environment().tracking_uri)
 
@@ -78,17 +80,24 @@ demo: .venv/.demo$(if $(EXTRAS),-$(subst $(,),-,$(EXTRAS)))  ## run the main lin
 	@echo "MLflow      $(BIN)/mlflow ui --backend-store-uri $(if $(ON_STORE),$$($(BIN)/python -c '$(TRACKING)'),sqlite:///$(ROOT)/mlflow/mlflow.db)   then http://127.0.0.1:5000"
 	@echo "Dagster UI  $(BIN)/dagster dev                                                  then http://127.0.0.1:3000"
 
-demo-studies: .venv/.studies  ## run the studies impact and metagenome on generated data, offline on the CPU
+demo-studies: .venv/.studies  ## run the four studies on generated data, offline on the CPU
 	@mkdir -p .dagster && rm -f .dagster/demo_seconds
 	$(call stage,sources,--select 'group:sources')
 	$(call stage,impact chromosome 21,--select '$(IMPACT)' --partition 21)
 	$(call stage,impact chromosome 22,--select '$(IMPACT)' --partition 22)
 	$(call stage,impact,--select '$(IMPACT_TRAINED)')
 	$(call stage,metagenome,--select 'group:metagenome')
+	$(call stage,sugarcane variety SYN22,--select 'group:sugarcane' --partition SYN22)
+	$(call stage,plant species fictaria,--select '$(PLANT)' --partition fictaria)
+	$(call stage,plant species mockoryza,--select '$(PLANT)' --partition mockoryza)
+	$(call stage,plant species phantobrassica,--select '$(PLANT)' --partition phantobrassica)
+	$(call stage,plant,--select '$(PLANT_TRAINED)')
 	@echo; echo "Seconds of each stage:"; cat .dagster/demo_seconds
 	@echo
 	@echo "Impact      $(ROOT)/studies/impact/ and $(ROOT)/tables/impact_*"
 	@echo "Metagenome  $(ROOT)/studies/metagenome/ and $(ROOT)/tables/metagenome_*"
+	@echo "Sugarcane   $(ROOT)/tables/sugarcane_report/variety=SYN22/report.html"
+	@echo "Plant       $(ROOT)/tables/plant_report/report.html"
 	@echo "Dagster UI  $(BIN)/dagster dev   then http://127.0.0.1:3000, with the figures of every asset"
 
 test: .venv/.dev  ## run the tests (below 10 minutes)

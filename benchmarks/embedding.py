@@ -32,7 +32,7 @@ import statistics
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -232,14 +232,14 @@ def pooled_differences(
     return np.stack(vectors)
 
 
-def measure_errors(pairs: Pairs, device: str) -> dict[str, Any]:
+def measure_errors(pairs: Pairs, device: str, names: Sequence[str]) -> dict[str, Any]:
     """Errors of differences by pooling and arithmetic, and of the prefix that reference and variant share."""
     ref, var, offset = pairs
     blocks = blocks_needed(LAYER, model_config(MODEL))
     with Widened():
         exact = make_model(device, blocks, torch.float64)
         truth_ref, truth_var = outputs(exact, ref, device), outputs(exact, var, device)
-    poolings = [Pooling.parse(name) for name in POOLINGS]
+    poolings = [Pooling.parse(name) for name in names]
     truth = {pooling.name: pooled_differences(truth_ref, truth_var, offset, pooling) for pooling in poolings}
     del exact
     coarse = make_model(device, blocks, torch.bfloat16)
@@ -467,6 +467,9 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=64)
     parser.add_argument("--first", type=int, default=5000, help="the first of the consecutive variants")
     parser.add_argument("--error-variants", type=int, default=6, help="0 to leave the errors out")
+    parser.add_argument(
+        "--poolings", nargs="+", default=POOLINGS, help="whose errors are measured, `mean` among them"
+    )
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--batch-variants", type=int, default=256, help="for `batches` and `grid`, on a GPU")
@@ -508,7 +511,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
     if options.error_variants:
         few = _pieces(pairs, options.error_variants)[0]
-        figures |= measure_errors(few, options.device)
+        figures |= measure_errors(few, options.device, options.poolings)
         rates = price_of_arithmetic(few, options.device)
         errors = figures["errors"]["mean"]
         good = [name for name in ARITHMETIC if errors[name] <= errors["original"] / 10]

@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -172,8 +173,9 @@ def formula_error(original: float, terms: NDArray[np.float64]) -> float:
     return max(abs(by_formula / original - 1), abs(pair / (terms @ [1.5 * length, 2, 0]) - 1))
 
 
-def real_windows(mirror: Path, recipe: WindowRecipe) -> pl.DataFrame:
-    """Windows of the labelled variants of chromosome 13 in the mirror's newest ClinVar release."""
+@cache
+def real_variants(mirror: Path) -> tuple[pl.DataFrame, NDArray[np.uint8], str]:
+    """The labelled variants of chromosome 13 in the mirror's newest ClinVar release, its bases and its name."""
 
     def quiet(_: str) -> None:
         return
@@ -184,8 +186,12 @@ def real_windows(mirror: Path, recipe: WindowRecipe) -> pl.DataFrame:
         parse_records(release.vcf, folder / "records.parquet", progress=quiet)
         variants, _ = build_variants(folder / "records.parquet", "13", policy=FAITHFUL)
         genome = ReferenceGenome(fetch_reference(str(mirror), folder, offline=True, progress=quiet).fasta)
-        contig, contig_name = genome.sequence("13"), genome.fasta_name("13")
-        return build_variant_windows(variants, contig, contig_name, recipe, SplitRule())[0].sort("ref_digest")
+        return variants, genome.sequence("13"), genome.fasta_name("13")
+
+
+def real_windows(mirror: Path, recipe: WindowRecipe) -> pl.DataFrame:
+    """Windows of those variants."""
+    return build_variant_windows(*real_variants(mirror), recipe, SplitRule())[0].sort("ref_digest")
 
 
 def plan_sizes(reference: NDArray[np.int64], suffixes: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -90,7 +90,7 @@ def _table(name: str) -> Table:
 def _partitions(study: Study, asset: str, chrom: str | None) -> tuple[str, ...]:
     if chrom is None:
         return graph.partitions(study, asset)
-    if not graph.ASSETS[asset].partitioned:
+    if not graph.ASSETS[asset].keys:
         raise SettingsError(f"{asset} has no partitions", expected="no chrom", fix="leave chrom out")
     return (chrom,)
 

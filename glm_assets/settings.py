@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from glm_assets.encoders.huggingface import encoder as huggingface
-from glm_assets.encoders.registry import is_transformers
+from glm_assets.encoders.registry import is_described_by_files
 from glm_assets.errors import SettingsError, StorageError
 from glm_assets.profiles.profile import DEMO_TREE, Profile, build_profile, describe, parse_date, read_profile
 from glm_assets.storage.addresses import is_address
@@ -58,6 +58,12 @@ class Settings(BaseSettings):
     )
     metagenome: str | None = Field(
         default=None, description="the study metagenome: demo, full, faithful, or the path of a YAML file"
+    )
+    sugarcane: str | None = Field(
+        default=None, description="the study sugarcane: demo, full, faithful, or the path of a YAML file"
+    )
+    plant: str | None = Field(
+        default=None, description="the study plant: demo, full, faithful, or the path of a YAML file"
     )
     encoder: str | None = Field(default=None, description="a name from the encoder registry")
     checkpoint: Path | None = Field(default=None, description="local weights file of the encoder")
@@ -166,7 +172,7 @@ class Settings(BaseSettings):
     def _other_encoder(self, profiled: Any) -> dict[str, Any]:
         """What naming another encoder changes in a profile: what the profile pins belongs to its own."""
         name = str(self.encoder)
-        if is_transformers(name):
+        if is_described_by_files(name):
             return {"name": name} | huggingface.PROFILE_VALUES
         return {"name": name} if name == profiled else {"name": name, "revision": "main", "sha256": None}
 

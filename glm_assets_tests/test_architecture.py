@@ -31,6 +31,7 @@ ROOMS = (
     "variants",
     "encoders",
     "training",
+    "language",
     "heads",
     "evaluation",
     "submission",
@@ -70,9 +71,9 @@ LAZY = frozenset(
 )
 
 # Their modules may be torch code throughout; whoever needs such a module imports it inside a function.
-TORCH_ROOMS = ("training", "heads")
-# Of studies, those that are networks or tasks of the training loop.
-TORCH_STUDIES = re.compile(r"studies\.\w+\.(network|task)")
+TORCH_ROOMS = ("training", "language", "heads")
+# Elsewhere, those that are networks or tasks of the training loop.
+TORCH_STUDIES = re.compile(r"studies\.\w+\.(network|task)|encoders\.plant_lm\.\w*(network|attention|memory)")
 
 PICKLERS = frozenset({"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"})
 # What torch.load raises on a damaged file: catching these pickles nothing.

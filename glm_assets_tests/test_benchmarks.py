@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.system
@@ -18,14 +19,10 @@ def run(repository, name, *options):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_on_windows(repository, real_data, name, *options):
-    pytest.importorskip("vortex")
-    return run(repository, name, "--mirror", str(real_data / "ncbi_mirror"), *options)
-
-
 @pytest.mark.real_data
 def test_flops_per_variant_on_the_real_brca2_windows(repository, real_data):
-    figures = run_on_windows(repository, real_data, "flops")
+    pytest.importorskip("vortex")
+    figures = run(repository, "flops", "--mirror", str(real_data / "ncbi_mirror"))
     assert figures["pair"] <= 0.61
     assert figures["pair_dedup"] <= 0.48
     assert figures["downstream128_grid"] <= 0.07
@@ -33,9 +30,17 @@ def test_flops_per_variant_on_the_real_brca2_windows(repository, real_data):
     assert figures["formula"] < 0.005
 
 
-@pytest.mark.real_data
-def test_the_embedding_benchmark_runs_on_a_cpu(repository, real_data):
-    figures = run_on_windows(repository, real_data, "embedding", "--variants", "2", "--error-variants", "1")
+def test_the_embedding_benchmark_runs_on_a_cpu(repository, tmp_path):
+    """On windows from a file: reading the real ones takes as long as all the rest, and `flops` reads them."""
+    pytest.importorskip("vortex")
+    reference = np.random.default_rng(1).choice(np.frombuffer(b"ACGT", np.uint8), (1, 1024))
+    variants = np.repeat(reference, 2, axis=0)
+    variants[[0, 1], [511, 512]] = ord("N")
+    pairs = {"centred_0": reference.repeat(2, axis=0), "centred_1": variants, "centred_2": np.array([511, 512])}
+    np.savez(tmp_path / "windows.npz", **pairs)
+    few = ("--variants", "2", "--error-variants", "1", "--poolings", "mean", "downstream:128", "--threads", "1")
+    figures = run(repository, "embedding", "--windows", str(tmp_path / "windows.npz"), *few)
+    assert figures["distinct_references"] == 1
     assert figures["prefix_ours"] == 0 < figures["prefix_original"]
     assert {"ratio_pair", "ratio", "enough"} <= set(figures)
     assert figures["errors"]["mean"]["float32"] < figures["errors"]["mean"]["original"] / 10
@@ -73,3 +78,17 @@ def test_the_capacity_benchmark_agrees_with_arithmetic_where_nothing_waits(repos
     assert one["at_once_hours"] == pytest.approx(1.5e6 * pair_hours, rel=0.08)
     assert many["at_once_hours"] == pytest.approx(1.5e6 * pair_hours / 64, rel=0.1)
     assert many["hours"] > 1.3 * many["at_once_hours"]  # 25 chromosomes, each of which waits for its last shard
+
+
+def test_the_tokenise_benchmark_cuts_the_originals_tokens(repository):
+    figures = run(repository, "tokenise")
+    # 6 records of 4,000,000 bases, less 5,000 N each, are 19 chunks of 1,200,000 bases.
+    assert figures["tokens"] == 19 * 200_000
+    assert figures["ratio_in_memory"] > 3
+
+
+def test_a_context_of_one_token_learns_pairs_and_one_of_128_the_chain(repository):
+    pytest.importorskip("vortex")
+    figures = run(repository, "context_length")
+    assert figures["context_1"] == pytest.approx(figures["pairs"], abs=0.02)
+    assert figures["floor"] < figures["context_128"] < 1.0 < figures["pairs"] < figures["uniform"]

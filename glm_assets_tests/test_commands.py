@@ -14,13 +14,14 @@ import pytest
 from glm_assets_tests.checkouts import Checkout, make_checkout, wait_until
 from glm_assets_tests.lineage.studies import tiny_environment
 from glm_assets_tests.readme import README, blocks, commands, table
-from glm_assets_tests.webservers import serve, stop
+from glm_assets_tests.tiny_run import CHROMOSOMES, content_versions
+from glm_assets_tests.webservers import Server, serve, stop
 
 pytestmark = pytest.mark.system
 
 MATERIALIZE = "dagster asset materialize -m glm_assets.definitions --select"
 EMBED = f"{MATERIALIZE} clinvar_variants,variant_windows,variant_embeddings --partition"
-ASSETS = 38
+ASSETS = 58
 
 NODES = "{ assetNodes { assetKey { path } groupName } }"
 LAUNCH = """mutation($params: ExecutionParams!) {
@@ -67,39 +68,44 @@ def test_a_command_that_only_looks_succeeds(checkout, command: str, holds: Calla
     assert holds(output), output
 
 
-@pytest.mark.parametrize("command", ["dagster dev", "dg dev"])
-def test_the_ui_shows_the_assets_and_the_runs_of_the_command_line_and_makes_its_own(checkout, command):
+def test_the_ui_shows_the_assets_and_the_runs_of_the_command_line_and_makes_its_own(checkout):
     checkout.run(f"{MATERIALIZE} clinvar_release")
     checkout.run("dg launch --assets clinvar_variants --partition 21")
-    with serve(checkout, command, "/server_info") as server:
-        wait_until(lambda: len(server.graphql(NODES)["assetNodes"]) == ASSETS, "the assets")
-        from_the_command_line = [
-            ("SUCCESS", ["clinvar_variants"], "21"),
-            ("SUCCESS", ["clinvar_release"], None),
-        ]
-        shown = [(run["status"], run["assets"], run["partition"]) for run in server.runs()]
-        assert shown == from_the_command_line
+    history = [
+        ("SUCCESS", ["clinvar_variants"], "21"),
+        ("SUCCESS", ["clinvar_release"], None),
+    ]
+    for command, partition in (("dagster dev", "22"), ("dg dev", "21")):
+        with serve(checkout, command, "/server_info") as server:
+            wait_until(lambda: len(server.graphql(NODES)["assetNodes"]) == ASSETS, "the assets")
+            assert shown_runs(server) == history
+            launched = server.graphql(LAUNCH, params=run_of_variants(partition))["launchPipelineExecution"]
+            assert launched["__typename"] == "LaunchRunSuccess", launched
+            wait_until(lambda: server.runs()[0]["status"] in {"SUCCESS", "FAILURE"}, "the run", pause=1)
+            assert server.runs()[0]["id"] == launched["run"]["id"]
+            history.insert(0, ("SUCCESS", ["clinvar_variants"], partition))
+            assert shown_runs(server) == history
+            stop(server.process)
+        made = checkout.folder / f"data/tables/clinvar_variants/chrom={partition}/part.parquet"
+        assert made.is_file()
+        assert list(checkout.folder.glob(".tmp_dagster_home*")) == []
 
-        selector = {
-            "repositoryLocationName": "glm_assets",
-            "repositoryName": "__repository__",
-            "jobName": "__ASSET_JOB",
-            "assetSelection": [{"path": ["clinvar_variants"]}],
-        }
-        tags = [{"key": "dagster/partition", "value": "22"}]
-        params = {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}
-        launched = server.graphql(LAUNCH, params=params)["launchPipelineExecution"]
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        wait_until(lambda: server.runs()[0]["status"] in {"SUCCESS", "FAILURE"}, "the run", pause=1)
-        newest = server.runs()[0]
-        assert newest == launched["run"] | {
-            "status": "SUCCESS",
-            "assets": ["clinvar_variants"],
-            "partition": "22",
-        }
-        stop(server.process)
-    assert (checkout.folder / "data/tables/clinvar_variants/chrom=22/part.parquet").is_file()
-    assert list(checkout.folder.glob(".tmp_dagster_home*")) == []
+
+def shown_runs(server: Server) -> list[tuple]:
+    """The UI's runs, newest first: how each ended, its assets and its partition."""
+    return [(run["status"], run["assets"], run["partition"]) for run in server.runs()]
+
+
+def run_of_variants(partition: str) -> dict:
+    """What the UI sends to materialise the variants of a chromosome."""
+    selector = {
+        "repositoryLocationName": "glm_assets",
+        "repositoryName": "__repository__",
+        "jobName": "__ASSET_JOB",
+        "assetSelection": [{"path": ["clinvar_variants"]}],
+    }
+    tags = [{"key": "dagster/partition", "value": partition}]
+    return {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}
 
 
 def test_two_commands_on_different_chromosomes_at_the_same_time_succeed(checkout, monkeypatch):
@@ -183,6 +189,7 @@ def test_the_readme_can_be_followed_from_its_first_command_to_its_last(checkout)
     for command in dict.fromkeys(commands(text)):
         follow(checkout, command, prefix)
         prefix = f"{command} && " if command.startswith("source ") else prefix
+    assert len(content_versions(checkout)) == 5 + 3 * len(CHROMOSOMES)
     assert '"gpu": 0 / 4 slots' in checkout.run("DAGSTER_HOME=$PWD dagster instance concurrency get gpu")
 
     (program,) = (block.text for block in blocks(text) if block.language == "python")

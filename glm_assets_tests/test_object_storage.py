@@ -17,12 +17,17 @@ from glm_assets.lineage.variants import make_clinvar_variants, make_variant_wind
 from glm_assets.storage.atomic import file_digest
 from glm_assets.storage.products import read_whole
 from glm_assets_tests.checkouts import Checkout, make_checkout
-from glm_assets_tests.lineage.studies import tiny_environment, tiny_study
+from glm_assets_tests.lineage.studies import tiny_environment, tiny_study, write_tiny_profile
 from glm_assets_tests.storage.servers import BUCKET, environment, serve_s3
 from glm_assets_tests.tiny_run import CHROMOSOMES, MATERIALIZE, STAGES, content_versions
 
 # What no stage of the tiny lineage makes.
 BESIDES = f"GLM_REGION=21:{{start}}-{{end}} {MATERIALIZE} 'scored_variants,layer_comparison,head_search'"
+# Enough of what they compute for hours elsewhere: here, where they find it counts.
+FEW = {
+    "search": {"head": "v1", "trials": 2, "epochs": 2},
+    "sweep": {"layers": ["blocks.3.mlp.l3", "blocks.10.mlp.l3"], "variants": 40},
+}
 COUNTS = """
 import glm_assets
 with glm_assets.open_warehouse() as warehouse:
@@ -53,8 +58,10 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory, tiny_tree) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
+    settings = tiny_environment(folder / "checkout", tiny_tree)
+    write_tiny_profile(folder / "checkout", **FEW)
     with serve_s3(folder / "server") as address:
-        settings = tiny_environment(folder / "checkout", tiny_tree) | environment(address)
+        settings |= environment(address)
         checkout = make_checkout(folder / "checkout", settings | {"GLM_DATA_ROOT": f"s3://{BUCKET}/glm"})
         yield Cluster(checkout, folder / "machines", folder / "server" / BUCKET / "glm")
 

@@ -100,7 +100,11 @@ def test_the_table_of_assets_is_the_graph(graph):
             keys = [f"{stem}{number}" for number in range(first, last + 1)]
         stated |= dict.fromkeys(keys, partitions)
     nodes = {node.key.to_user_string(): node for node in graph.resolve_asset_graph().asset_nodes}
-    assert stated == {name: "chromosome" if node.partitions_def else "-" for name, node in nodes.items()}
+    partitions = {"sugarcane": "variety", "plant": "species"}
+    assert stated == {
+        name: partitions.get(name.split("/")[0], "chromosome") if node.partitions_def else "-"
+        for name, node in nodes.items()
+    }
 
 
 def test_named_sensors_and_profiles_exist(graph):
@@ -111,7 +115,10 @@ def test_named_sensors_and_profiles_exist(graph):
 
 @pytest.mark.parametrize(
     ("target", "groups"),
-    [("demo", {"sources", "submission"}), ("demo-studies", {"sources", "impact", "metagenome"})],
+    [
+        ("demo", {"sources", "submission"}),
+        ("demo-studies", {"sources", "impact", "metagenome", "sugarcane", "plant"}),
+    ],
 )
 def test_every_selection_of_the_demos_finds_assets(graph, target, groups):
     """Selections as the command line reads them: some of Dagster's language has no slashes."""

@@ -212,7 +212,7 @@ def test_of_studies_that_claim_a_data_root_at_once_one_gets_it(tmp_path, monkeyp
     assert claimed.count(True) == 1
 
 
-@pytest.mark.parametrize("name", ["hf:/models/nucleotide-transformer", "metagene1"])
+@pytest.mark.parametrize("name", ["hf:/models/nucleotide-transformer", "metagene1", "plant_lm"])
 def test_a_hugging_face_encoder_brings_the_values_it_needs(monkeypatch, name):
     monkeypatch.setenv("GLM_PROFILE", "faithful")
     monkeypatch.setenv("GLM_ENCODER", name)

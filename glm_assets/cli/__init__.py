@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from glm_assets.cli import (
+    bionemo,
     champion,
     compact,
     doctor,
@@ -32,6 +33,7 @@ _COMMANDS = (
     champion,
     plan,
     predict_reads,
+    bionemo,
     send_tracking,
     free_slots,
     prune,

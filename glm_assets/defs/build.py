@@ -12,19 +12,24 @@ from glm_assets.defs.assets import (
     ladders,
     layer_comparison,
     metagenome,
+    plant,
     probes,
     release_diff,
     scored_variants,
     sources,
     submission,
     submission_score,
+    sugarcane,
     variants,
 )
 from glm_assets.defs.automation import automation_sensor, with_automation
 from glm_assets.defs.executor import step_processes
+from glm_assets.defs.partitions import chromosomes
 from glm_assets.lineage.study import Study
 from glm_assets.studies.impact.study import ImpactStudy
 from glm_assets.studies.metagenome.study import MetagenomeStudy
+from glm_assets.studies.plant.study import PlantStudy
+from glm_assets.studies.sugarcane.study import SugarcaneStudy
 from glm_assets.tracking import Tracker
 
 _ASSET_MODULES = [
@@ -41,8 +46,6 @@ _ASSET_MODULES = [
     submission,
     submission_score,
     scored_variants,
-    impact,
-    metagenome,
 ]
 
 
@@ -59,8 +62,16 @@ def build_defs(
     Returns:
         Assets, checks, jobs, sensors, the schedule and resources.
     """
+    sugarcane_study, plant_study = SugarcaneStudy(study), PlantStudy(study)
+    assets = [
+        *dg.load_assets_from_modules(_ASSET_MODULES),
+        *impact.GROUP.build(chromosomes),
+        *metagenome.GROUP.build(),
+        *sugarcane.GROUP.build(dg.StaticPartitionsDefinition(list(sugarcane_study.varieties))),
+        *plant.GROUP.build(dg.StaticPartitionsDefinition(list(plant_study.species))),
+    ]
     return dg.Definitions(
-        assets=with_automation(study, dg.load_assets_from_modules(_ASSET_MODULES)),
+        assets=with_automation(study, assets),
         jobs=[
             jobs.sources,
             jobs.embed,
@@ -76,6 +87,13 @@ def build_defs(
             jobs.impact_predict,
             jobs.metagenome_train,
             jobs.metagenome_predict,
+            jobs.sugarcane_prepare,
+            jobs.sugarcane_train,
+            jobs.sugarcane_evaluate,
+            jobs.sugarcane_search,
+            jobs.plant_prepare,
+            jobs.plant_train,
+            jobs.plant_phenotypes,
         ],
         sensors=[
             sensors.clinvar_release_sensor,
@@ -90,6 +108,8 @@ def build_defs(
             "tracker": tracker,
             "impact": ImpactStudy(study),
             "metagenome": MetagenomeStudy(study),
+            "sugarcane": sugarcane_study,
+            "plant": plant_study,
         },
         executor=executor,
     )

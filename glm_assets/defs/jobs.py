@@ -111,3 +111,62 @@ metagenome_predict = dg.define_asset_job(
     tags=GPU_RUN_TAGS,
     description="Study metagenome: label new reads.",
 )
+
+sugarcane_prepare = dg.define_asset_job(
+    "sugarcane_prepare",
+    selection=dg.AssetSelection.assets(
+        "sugarcane/genome",
+        "sugarcane/annotation",
+        "sugarcane/genome_profile",
+        "sugarcane/units",
+        "sugarcane/token_shards",
+    ),
+    description="Study sugarcane: read, describe, cut and tokenise the genome of one variety.",
+)
+
+sugarcane_train = dg.define_asset_job(
+    "sugarcane_train",
+    selection=dg.AssetSelection.assets("sugarcane/lora_adapter"),
+    tags=GPU_RUN_TAGS,
+    description="Study sugarcane: adapt the language model to one variety.",
+)
+
+sugarcane_evaluate = dg.define_asset_job(
+    "sugarcane_evaluate",
+    selection=dg.AssetSelection.assets(
+        "sugarcane/unit_scores",
+        "sugarcane/token_profiles",
+        "sugarcane/generations",
+        "sugarcane/model_comparison",
+        "sugarcane/report",
+    ),
+    tags=GPU_RUN_TAGS,
+    description="Study sugarcane: score, draw and compare, before and after training.",
+)
+
+sugarcane_search = dg.define_asset_job(
+    "sugarcane_search",
+    selection=dg.AssetSelection.assets("sugarcane/search"),
+    tags=GPU_RUN_TAGS,
+    description="Study sugarcane: search for better adapters and learning rates.",
+)
+
+plant_prepare = dg.define_asset_job(
+    "plant_prepare",
+    selection=dg.AssetSelection.assets("plant/genome", "plant/tokens"),
+    description="Study plant: read and tokenise the genome of one species.",
+)
+
+plant_train = dg.define_asset_job(
+    "plant_train",
+    selection=dg.AssetSelection.assets("plant/lm", "plant/evaluation", "plant/generations"),
+    tags=GPU_RUN_TAGS,
+    description="Study plant: train the language model on all species, judge it and draw from it.",
+)
+
+plant_phenotypes = dg.define_asset_job(
+    "plant_phenotypes",
+    selection=dg.AssetSelection.assets("plant/phenotypes", "plant/phenotype_head", "plant/report"),
+    tags=GPU_RUN_TAGS,
+    description="Study plant: tell phenotypes from the model's vectors, and put all figures on a page.",
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from glm_assets.demo.metagenome_recipe import (
     LabelRecipe,
     MetagenomeRecipe,
 )
-from glm_assets.demo.publishing import make_once
+from glm_assets.demo.publishing import make_once, write_gzip
 from glm_assets.demo.recipe import random_stream
 
 RECORD: Final = "demo_metagenome.json"
@@ -149,20 +148,14 @@ def _write_fasta(path: Path, reads: Iterable[Read]) -> None:
     for read in reads:
         wrapped = [read.sequence[start : start + _LINE] for start in range(0, len(read.sequence), _LINE)]
         lines += [f">{read.header}", *wrapped]
-    _write_gzip(path, lines)
+    write_gzip(path, lines)
 
 
 def _write_fastq(path: Path, reads: Iterable[tuple[str, Read]], rng: np.random.Generator) -> None:
     lines = []
     for header, read in reads:
         lines += [f"@{header}", read.sequence, "+", quality(read, rng)]
-    _write_gzip(path, lines)
-
-
-def _write_gzip(path: Path, lines: Iterable[str]) -> None:
-    """Write lines without name and time in the gzip header, so that equal lines have equal bytes."""
-    with path.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as stream:
-        stream.write("".join(f"{line}\n" for line in lines).encode("ascii"))
+    write_gzip(path, lines)
 
 
 def _write_mapping(path: Path, labels: Iterable[LabelRecipe]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ def make_once(folder: Path, record: str, made_of: Mapping[str, Any], build: Buil
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         counts = _finished(folder, record, made_of)
         return _publish(folder, record, made_of, build) if counts is None else counts
+
+
+def write_gzip(path: Path, lines: Iterable[str]) -> None:
+    """Write lines of ASCII without name and time in the gzip header, so that equal lines have equal bytes."""
+    with path.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as stream:
+        stream.write("".join(f"{line}\n" for line in lines).encode("ascii"))
 
 
 def _finished(folder: Path, record: str, made_of: Mapping[str, Any]) -> dict[str, Any] | None:

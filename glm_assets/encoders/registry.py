@@ -18,6 +18,8 @@ from glm_assets.encoders.evo2.encoder import Evo2Encoder
 from glm_assets.encoders.huggingface.encoder import PREFIX, HuggingFaceEncoder, hf_spec
 from glm_assets.encoders.metagene.config import METAGENE_MODELS
 from glm_assets.encoders.metagene.encoder import metagene_spec
+from glm_assets.encoders.plant_lm.config import PLANT_LM
+from glm_assets.encoders.plant_lm.encoder import PlantLmEncoder, plant_lm_spec
 from glm_assets.errors import EncoderError
 
 
@@ -38,11 +40,13 @@ _EVO2 = Family(spec=evo2_spec, load=Evo2Encoder)
 _EVO1 = Family(spec=evo1_spec, load=Evo1Encoder)
 _HUGGING_FACE = Family(spec=hf_spec, load=HuggingFaceEncoder)
 _METAGENE = Family(spec=metagene_spec, load=HuggingFaceEncoder)
+_PLANT_LM = Family(spec=plant_lm_spec, load=PlantLmEncoder)
 
 ENCODERS: dict[str, Family] = (
     dict.fromkeys(EVO2_MODELS, _EVO2)
     | dict.fromkeys(EVO1_MODELS, _EVO1)
     | dict.fromkeys(METAGENE_MODELS, _METAGENE)
+    | {PLANT_LM: _PLANT_LM}
 )
 
 
@@ -65,10 +69,10 @@ def encoder_spec(
             the poolings `log_likelihood` and `positions:N`.
         pooling: As `Pooling.parse` reads it.
         device: `auto`, `cpu` or `cuda:N`; it decides the type of the computation.
-        weights: The weights file, from `resolve_weights`. A transformers model is described from the files beside it;
-            without it, from the folder that its name states.
+        weights: The weights file, from `resolve_weights`. A transformers model or a plant language model is described
+            from the files beside it; the first, without it, from the folder that its name states.
         options: What the family offers besides: `precision`, `reverse_complement`, for Evo2 `fp8` and `cast_all_bf16`,
-            for transformers models `special_tokens`.
+            for transformers models `special_tokens`, for the plant language model `species` and `memory`.
 
     Raises:
         EncoderError: The name, layer, pooling or device is unknown, or this machine lacks what the model needs.
@@ -77,7 +81,7 @@ def encoder_spec(
     device = resolve_device(device)
     if family is _HUGGING_FACE and weights:
         name = f"{PREFIX}{weights.parent}"
-    described = {"weights": weights} if family is _METAGENE else {}
+    described = {"weights": weights} if family in (_METAGENE, _PLANT_LM) else {}
     return family.spec(
         name, revision=revision, layer=layer, pooling=pooling, device=device, **options, **described
     )
@@ -111,6 +115,11 @@ def make_encoder(
 def is_transformers(name: str) -> bool:
     """Whether a name is that of a transformers model, which is described by the files beside its weights."""
     return name.startswith(PREFIX) or name in METAGENE_MODELS
+
+
+def is_described_by_files(name: str) -> bool:
+    """Whether saying what an encoder's vectors are takes the files beside its weights."""
+    return is_transformers(name) or name == PLANT_LM
 
 
 def _family(name: str) -> Family:

@@ -30,6 +30,7 @@ from glm_assets.encoders.huggingface.folder import (
 )
 from glm_assets.encoders.metagene.config import METAGENE1_REPO, METAGENE_DEMO, METAGENE_MODELS
 from glm_assets.encoders.metagene.demo import make_metagene_demo, metagene_recipe
+from glm_assets.encoders.plant_lm.config import PLANT_LM
 from glm_assets.errors import EncoderError, IntegrityError, OfflineError
 from glm_assets.storage.atomic import write_json
 from glm_assets.storage.products import FileRecord, link_or_copy
@@ -92,6 +93,8 @@ def resolve_weights(
         path, found, source = _transformers(name, revision, folder, offline=offline, progress=progress)
     elif name in METAGENE_MODELS:
         path, found, source = _metagene(name, local_file, revision, folder, offline=offline, progress=progress)
+    elif name == PLANT_LM:
+        path, found, source = _plant_lm(local_file)
     elif local_file is not None:
         path, found, source = _local(local_file), "local", f"file {local_file}"
     elif name == DEMO:
@@ -220,6 +223,17 @@ def _metagene(
         return model_weights(place), metagene_recipe()[:16], "generated"
     absent, setting = "GLM_CHECKPOINT names no weights", "GLM_CHECKPOINT to it"
     return _repository(METAGENE1_REPO, revision, folder, absent, setting, offline=offline, progress=progress)
+
+
+def _plant_lm(local: Path | None) -> tuple[Path, str, str]:
+    """Path and description of a plant language model; `local` is its folder or its weights file."""
+    if local is None:
+        raise EncoderError(
+            f"encoder {PLANT_LM} is published nowhere: it is trained here",
+            fix="set GLM_CHECKPOINT to the folder of plant/lm",
+        )
+    path = _local(local / WEIGHTS if local.is_dir() else local)
+    return path, "local", f"folder {path.parent.absolute()}"
 
 
 def _repository(

@@ -10,6 +10,7 @@ import polars as pl
 from glm_assets.evaluation.figures import ACCENTS, BENIGN, NEUTRAL, display_name, new_figure, tidy
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _COLOURS: Final = {"train": BENIGN, "val": ACCENTS[1], "test": ACCENTS[0]}
@@ -67,15 +68,42 @@ def plot_read_lengths(labels: pl.Series, lengths: pl.Series) -> Figure:
     left.hist(bases, edges.tolist(), color=NEUTRAL)
     left.set(xlabel="bases of a read", ylabel="reads")
     tidy(left)
-    counts = labels.value_counts().sort(["count", labels.name], descending=[True, False]).head(_MOST_CLASSES)
-    places = np.arange(counts.height)
-    bars = right.barh(places, counts["count"].to_list(), 0.72, color=BENIGN)
-    right.bar_label(bars, fmt="{:,.0f}", fontsize=7, padding=2)
-    right.set_yticks(places, [display_name(label) for label in counts[labels.name]], fontsize=8)
-    right.invert_yaxis()
-    right.margins(x=0.15)
+    _draw_counts(right, labels)
     right.set_xlabel("reads")
-    tidy(right, grid="x")
     said = f"{shortest} bases" if shortest == longest else f"{shortest} to {longest} bases"
     figure.suptitle(f"{len(lengths):,} reads of {said}", fontsize=10)
     return figure
+
+
+def plot_sample_counts(phenotypes: pl.Series, genes: pl.Series, *, of: int) -> Figure:
+    """Bars of the samples of each phenotype, and of how many genes the samples have a sequence.
+
+    Args:
+        phenotypes: (n,) of the samples, n >= 1.
+        genes: (n,) genes of each that have a sequence.
+        of: Genes there are.
+    """
+    figure = new_figure((8.4, 3.2))
+    left, right = figure.subplots(1, 2)
+    _draw_counts(left, phenotypes)
+    left.set_xlabel("samples")
+    fewest = int(genes.to_numpy().min())
+    edges = np.linspace(fewest - 0.5, of + 0.5, min(_BINS, of - fewest + 1) + 1)
+    right.hist(genes.to_numpy(), edges.tolist(), color=NEUTRAL)
+    right.xaxis.get_major_locator().set_params(integer=True)
+    right.set(xlabel=f"genes with a sequence, of {of:,}", ylabel="samples")
+    tidy(right)
+    figure.suptitle(f"{len(phenotypes):,} samples of {phenotypes.n_unique():,} phenotypes", fontsize=10)
+    return figure
+
+
+def _draw_counts(axes: Axes, labels: pl.Series) -> None:
+    """Bars of how often each label is there, the commonest on top."""
+    counts = labels.value_counts().sort(["count", labels.name], descending=[True, False]).head(_MOST_CLASSES)
+    places = np.arange(counts.height)
+    bars = axes.barh(places, counts["count"].to_list(), 0.72, color=BENIGN)
+    axes.bar_label(bars, fmt="{:,.0f}", fontsize=7, padding=2)
+    axes.set_yticks(places, [display_name(label) for label in counts[labels.name]], fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    tidy(axes, grid="x")

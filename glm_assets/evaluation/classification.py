@@ -143,6 +143,13 @@ def accuracy_of(confusion: NDArray) -> NDArray[np.float64]:
     return _share(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum(axis=(-2, -1)))
 
 
+def balanced_accuracy_of(confusion: NDArray) -> NDArray[np.float64]:
+    """Mean over the classes with rows of the share that is right, of confusion matrices (..., classes, classes)."""
+    rows = confusion.sum(axis=-1)
+    right = np.nan_to_num(_share(np.diagonal(confusion, axis1=-2, axis2=-1), rows))
+    return _share(right.sum(axis=-1), (rows > 0).sum(axis=-1))
+
+
 def macro_f1_of(confusion: NDArray) -> NDArray[np.float64]:
     """Mean F1 over the classes that occur, of confusion matrices (..., classes, classes), of shape (...)."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)

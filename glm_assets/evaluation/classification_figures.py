@@ -19,7 +19,12 @@ _COUNTED_CLASSES: Final = 16
 """With more classes the numbers in the cells could not be read."""
 
 _MODEL, _BASELINE = BENIGN, NEUTRAL
-_FIGURE_NAMES: Final = {"accuracy": "accuracy", "macro_f1": "macro F1", "mcc": "MCC"}
+_FIGURE_NAMES: Final = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced\naccuracy",
+    "macro_f1": "macro F1",
+    "mcc": "MCC",
+}
 
 
 def plot_confusion(confusion: NDArray[np.integer], names: Sequence[str], *, title: str = "") -> Figure:

@@ -7,7 +7,7 @@ those would be low. Of a class with one source the rows are resampled, which tel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,9 @@ from glm_assets.evaluation.estimate_table import estimate_table, numbered, trust
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-FIGURES: Final[dict[str, Callable[[NDArray], NDArray[np.float64]]]] = {
+FigureOf = Callable[[NDArray], NDArray[np.float64]]
+
+FIGURES: Final[dict[str, FigureOf]] = {
     "accuracy": accuracy_of,
     "macro_f1": macro_f1_of,
     "mcc": mcc_of,
@@ -32,7 +34,13 @@ FIGURES: Final[dict[str, Callable[[NDArray], NDArray[np.float64]]]] = {
 
 
 def compare_classifiers(
-    model: Classified, baseline: Classified, source: NDArray, *, resamples: int = 1000, seed: int = 0
+    model: Classified,
+    baseline: Classified,
+    source: NDArray,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    figures: Mapping[str, FigureOf] = FIGURES,
 ) -> pl.DataFrame:
     """What a model has over a baseline on the same rows, resample by resample.
 
@@ -42,6 +50,7 @@ def compare_classifiers(
         source: (n,) name or number of each row's source genome.
         resamples: How many.
         seed: Of the draws.
+        figures: By name, what each is of a confusion matrix.
 
     Returns:
         A row per figure: `figure`, `model`, `model_low`, `model_high`, `baseline`, `baseline_low`, `baseline_high`,
@@ -55,8 +64,8 @@ def compare_classifiers(
             "model and baseline were judged on different rows", expected="equal labels and names"
         )
     drawn = resample_by_class(source, model.labels, resamples, seed)
-    ours, theirs = (trusted(each, numbered(source)) for each in _estimates((model, baseline), drawn))
-    difference = {name: combine(lambda a, b: a - b, ours[name], theirs[name]) for name in FIGURES}
+    ours, theirs = (trusted(each, numbered(source)) for each in _estimates((model, baseline), drawn, figures))
+    difference = {name: combine(lambda a, b: a - b, ours[name], theirs[name]) for name in figures}
     tables = [
         estimate_table(estimates).rename({"value": name, "low": f"{name}_low", "high": f"{name}_high"})
         for name, estimates in (("model", ours), ("baseline", theirs))
@@ -152,7 +161,9 @@ def _lonely_classes(cluster: NDArray[np.int64], labels: NDArray[np.integer]) -> 
     return np.flatnonzero(sources == 1).tolist()
 
 
-def _estimates(judged: Sequence[Classified], drawn: ClassResamples) -> list[dict[str, Estimate]]:
+def _estimates(
+    judged: Sequence[Classified], drawn: ClassResamples, figures: Mapping[str, FigureOf]
+) -> list[dict[str, Estimate]]:
     """Figures of each classifier on the same draws; a resample's confusion matrix is the sum of its sources'."""
     classes = len(judged[0].names)
     by_cell = [_by_cell(each, drawn) for each in judged]
@@ -160,8 +171,8 @@ def _estimates(judged: Sequence[Classified], drawn: ClassResamples) -> list[dict
     for counts in drawn.blocks(classes**2):
         for cells, found in zip(by_cell, draws, strict=True):
             confusion = (cells @ counts.T).T.reshape(-1, classes, classes)
-            found.append(np.stack([figure(confusion) for figure in FIGURES.values()], axis=1))
-    return [_with_draws(each, np.concatenate(found)) for each, found in zip(judged, draws, strict=True)]
+            found.append(np.stack([figure(confusion) for figure in figures.values()], axis=1))
+    return [_with_draws(each, np.concatenate(found), figures) for each, found in zip(judged, draws, strict=True)]
 
 
 def _by_cell(classified: Classified, drawn: ClassResamples) -> csr_array:
@@ -177,9 +188,11 @@ def _by_cell(classified: Classified, drawn: ClassResamples) -> csr_array:
     return csr_array((np.ones(len(cell)), (cell, drawn.cluster)), shape=shape)
 
 
-def _with_draws(classified: Classified, draws: NDArray[np.float64]) -> dict[str, Estimate]:
+def _with_draws(
+    classified: Classified, draws: NDArray[np.float64], figures: Mapping[str, FigureOf]
+) -> dict[str, Estimate]:
     whole = confusion_matrix(classified)
     return {
         name: Estimate(float(figure(whole)), draws[:, place])
-        for place, (name, figure) in enumerate(FIGURES.items())
+        for place, (name, figure) in enumerate(figures.items())
     }

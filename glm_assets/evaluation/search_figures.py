@@ -40,7 +40,7 @@ def plot_search(trials: pl.DataFrame, importance: Mapping[str, float]) -> Figure
     right.bar_label(bars, fmt="{:.2f}", fontsize=8, padding=2)
     right.set_xlim(0, 1.1)
     right.set_xlabel("share of the scores' variance")
-    right.set_title("importance" if names else "importance needs two different scores", fontsize=10)
+    right.set_title("importance" if names else "importance needs more scores", fontsize=10)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -17,11 +17,15 @@ UNKNOWN_ID: Final = 4
 """Id of every symbol other than A, C, G and T."""
 
 
-def _table(default: NDArray[np.uint8], symbols: bytes, values: bytes) -> NDArray[np.uint8]:
+def _table(default: NDArray[np.uint8], symbols: bytes, values: bytes) -> bytes:
     table = default.copy()
     table[np.frombuffer(symbols, np.uint8)] = np.frombuffer(values, np.uint8)
-    table.flags.writeable = False
-    return table
+    return table.tobytes()
+
+
+def _looked_up(sequence: NDArray[np.uint8], table: bytes) -> NDArray[np.uint8]:
+    """Python translates bytes in a tenth of the time of numpy's indexing."""
+    return np.frombuffer(bytearray(sequence.tobytes()).translate(table), np.uint8).reshape(sequence.shape)
 
 
 _IDENTITY = np.arange(256, dtype=np.uint8)
@@ -32,12 +36,12 @@ _IDS = _table(np.full(256, UNKNOWN_ID, np.uint8), b"ACGT", bytes(range(4)))
 
 def upper(sequence: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a copy with the letters a-z in upper case (NCBI's FASTA marks repeats in lower case)."""
-    return _UPPER[sequence]
+    return _looked_up(sequence, _UPPER)
 
 
 def encode_ids(sequence: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the ids A 0, C 1, G 2, T 3, and 4 for everything else: N, IUPAC codes and lower case too."""
-    return _IDS[sequence]
+    return _looked_up(sequence, _IDS)
 
 
 def reverse_complement(sequence: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -45,4 +49,4 @@ def reverse_complement(sequence: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     IUPAC codes are complemented too, case is kept, and other symbols (N, gaps) stay as they are.
     """
-    return np.ascontiguousarray(_COMPLEMENT[sequence][..., ::-1])
+    return np.ascontiguousarray(_looked_up(sequence, _COMPLEMENT)[..., ::-1])

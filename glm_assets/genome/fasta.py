@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glm_assets.errors import IntegrityError, MissingUpstreamError, ReferenceMismatchError
+from glm_assets.errors import ReferenceMismatchError
 from glm_assets.genome.alphabet import upper
 from glm_assets.genome.contigs import ContigMap
+from glm_assets.genome.indexed_fasta import IndexedFasta
 
-if TYPE_CHECKING:
-    import pysam
+_FIX: Final = (
+    "remove the file and materialise reference_genome again"
+    " (dagster asset materialize -m glm_assets.definitions --select reference_genome)"
+)
 
 
 class ReferenceGenome:
     """A BGZF-compressed FASTA with its `.fai` and `.gzi` beside it.
 
-    The file is opened on first use and never travels between processes: a pickled genome opens it again. The last
-    contig read is kept, because windows are cut chromosome by chromosome.
+    The last contig read is kept, because windows are cut chromosome by chromosome; it does not travel between
+    processes.
 
     Args:
         path: The FASTA.
@@ -29,20 +32,21 @@ class ReferenceGenome:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = IndexedFasta(path, fix=_FIX)
         self._cached: tuple[str, NDArray[np.uint8]] | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        return {"path": self.path, "_cached": None}
+        return {"path": self.path, "_file": self._file, "_cached": None}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The FASTA's own contig names, in file order."""
-        return tuple(self._file.references)
+        return self._file.names
 
     @property
     def lengths(self) -> tuple[int, ...]:
         """Contig lengths in bases, in the order of `names`."""
-        return tuple(self._file.lengths)
+        return tuple(self._file.lengths.values())
 
     def fasta_name(self, chrom: str) -> str:
         """The FASTA's name for a chromosome.
@@ -87,37 +91,10 @@ class ReferenceGenome:
         return self._cached[1]
 
     def _read(self, name: str) -> NDArray[np.uint8]:
-        try:
-            text = self._file.fetch(name)
-        except (OSError, ValueError) as error:
-            raise self._damaged(f"at contig {name} ({error})") from error
-        sequence = upper(np.frombuffer(text.encode("ascii"), dtype=np.uint8))
+        sequence = upper(self._file.fetch(name))
         sequence.setflags(write=False)
         return sequence
 
     @cached_property
     def _map(self) -> ContigMap:
         return ContigMap.from_fasta(self.names, self.lengths)
-
-    @cached_property
-    def _file(self) -> pysam.FastaFile:
-        import pysam
-
-        for path in (self.path, Path(f"{self.path}.fai"), Path(f"{self.path}.gzi")):
-            if not path.is_file():
-                raise MissingUpstreamError(
-                    f"the reference file {path} is absent",
-                    expected="a BGZF FASTA with its .fai and .gzi",
-                    fix="dagster asset materialize -m glm_assets.definitions --select reference_genome",
-                )
-        try:
-            return pysam.FastaFile(str(self.path))
-        except OSError as error:
-            raise self._damaged("with its indexes") from error
-
-    def _damaged(self, where: str) -> IntegrityError:
-        return IntegrityError(
-            f"{self.path} cannot be read {where}",
-            expected="an undamaged BGZF file that matches its .fai and .gzi",
-            fix="remove the file and materialise reference_genome again",
-        )

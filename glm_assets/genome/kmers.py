@@ -33,7 +33,7 @@ def kmer_names(k: int, *, canonical: bool = True) -> list[str]:
     """
     codes = np.arange(4**k, dtype=np.int64)
     if canonical:
-        codes = codes[codes <= _reverse_complements(k)]
+        codes = codes[codes <= reverse_complements(k)]
     letters = np.frombuffer(b"ACGT", np.uint8)
     digits = codes[:, None] >> 2 * np.arange(k - 1, -1, -1) & 3
     return [row.tobytes().decode("ascii") for row in letters[digits]]
@@ -110,12 +110,12 @@ def _columns(k: int, canonical: bool) -> NDArray[np.int32]:
     codes = np.arange(4**k, dtype=np.int64)
     if not canonical:
         return codes.astype(np.int32)
-    other = _reverse_complements(k)
+    other = reverse_complements(k)
     rank = np.cumsum(codes <= other, dtype=np.int32) - 1
     return rank[np.minimum(codes, other)]
 
 
-def _reverse_complements(k: int) -> NDArray[np.int64]:
+def reverse_complements(k: int) -> NDArray[np.int64]:
     """(4^k,) the reverse complement of each k-mer: its digits turned round, each from 3."""
     codes = np.arange(4**k, dtype=np.int64)
     turned = np.zeros_like(codes)

@@ -1,4 +1,4 @@
-"""Searching a recipe's values with Optuna: judged on the validation split, pruned, and going on after a kill.
+"""Searching a recipe's values with Optuna, judged on the validation split.
 
 optuna and torch are imported when a search starts.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,51 +16,12 @@ from glm_assets.heads.data import HeadData
 from glm_assets.heads.recipes import HeadRecipe
 from glm_assets.heads.train import train_head
 from glm_assets.tracking.protocol import NullRun
+from glm_assets.training.search import SearchResult, Trial, report_score, search
 
 if TYPE_CHECKING:
     import optuna
 
-DATABASE = "trials.db"
-_NAME = "recipe"
-_WARM_UP_EPOCHS = 2
 _HIDDEN_SHARES = (0.5, 1.0, 1.5)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One set of values that was tried.
-
-    Attributes:
-        number: From 0, in the order in which they were tried; one that was killed and tried again counts once.
-        values: What was drawn, by name.
-        score: Best validation score of its epochs; None when it was given up.
-        state: `complete` or `pruned`.
-    """
-
-    number: int
-    values: Mapping[str, float]
-    score: float | None
-    state: str
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The outcome of a search.
-
-    Attributes:
-        trials: All that have ended, in order.
-        importance: Share of the scores' variance that each value explains, largest first; empty with fewer than two
-            scores or when all are equal.
-    """
-
-    trials: tuple[Trial, ...]
-    importance: Mapping[str, float]
-
-    @property
-    def best(self) -> Trial | None:
-        """The trial with the best score, the first of equals; None when none was completed."""
-        scored = [trial for trial in self.trials if trial.score is not None]
-        return max(scored, key=lambda trial: trial.score or 0.0) if scored else None
 
 
 def search_recipe(
@@ -92,29 +53,14 @@ def search_recipe(
     Raises:
         GlmError: A training is impossible, as `train_head` says.
     """
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    work.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=f"sqlite:///{work / DATABASE}",
-        study_name=_NAME,
-        direction="maximize",
-        load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=_WARM_UP_EPOCHS),
+    return search(
+        lambda trial: _score(trial, recipe, data, teacher, work, device),
+        work,
+        trials=trials,
+        seed=recipe.seed,
+        on_trial=on_trial,
+        progress=progress,
     )
-    _repeat_killed(study)
-    for trial in _ended(study):
-        on_trial(trial)
-    while (done := len(_ended(study))) < trials:
-        # Seeded by how many are done, so that a search that goes on draws what an unbroken one would.
-        study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + done)
-        study.optimize(lambda trial: _score(trial, recipe, data, teacher, work, device), n_trials=1)
-        trial = _ended(study)[-1]
-        on_trial(trial)
-        outcome = trial.state if trial.score is None else f"score {trial.score:.4f}"
-        progress(f"trial {done + 1} of {trials}: {outcome}")
-    return SearchResult(tuple(_ended(study)), _importance(study, recipe.seed))
 
 
 def vary(recipe: HeadRecipe, draw: optuna.trial.BaseTrial) -> HeadRecipe:
@@ -157,11 +103,7 @@ class _PrunedRun(NullRun):
         Raises:
             optuna.TrialPruned: The trial is not worth going on with.
         """
-        import optuna
-
-        self._trial.report(metrics["val/score"], epoch)
-        if self._trial.should_prune():
-            raise optuna.TrialPruned
+        report_score(self._trial, metrics["val/score"], epoch)
 
 
 def _score(
@@ -186,38 +128,3 @@ def _score(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return max(epoch["validation"]["score"] for epoch in result.history)
-
-
-def _repeat_killed(study: optuna.Study) -> None:
-    """End the trials that a killed process left running, and put their values first in the queue."""
-    import optuna
-
-    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        study.enqueue_trial(trial.params)
-
-
-def _ended(study: optuna.Study) -> list[Trial]:
-    import optuna
-
-    states = {optuna.trial.TrialState.COMPLETE: "complete", optuna.trial.TrialState.PRUNED: "pruned"}
-    found = study.get_trials(deepcopy=False, states=tuple(states))
-    return [
-        Trial(
-            number,
-            dict(trial.params),
-            trial.value if states[trial.state] == "complete" else None,
-            states[trial.state],
-        )
-        for number, trial in enumerate(found)
-    ]
-
-
-def _importance(study: optuna.Study, seed: int) -> dict[str, float]:
-    import optuna
-
-    values = {trial.score for trial in _ended(study) if trial.score is not None}
-    if len(values) < 2:
-        return {}
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
-    return optuna.importance.get_param_importances(study, evaluator=evaluator)

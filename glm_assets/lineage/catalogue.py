@@ -64,6 +64,26 @@ CODE_VERSIONS = {
     "metagenome/classifier": "1",
     "metagenome/evaluation": "1",
     "metagenome/predictions": "1",
+    "sugarcane/genome": "1",
+    "sugarcane/annotation": "1",
+    "sugarcane/genome_profile": "1",
+    "sugarcane/units": "1",
+    "sugarcane/token_shards": "1",
+    "sugarcane/search": "1",
+    "sugarcane/lora_adapter": "1",
+    "sugarcane/unit_scores": "1",
+    "sugarcane/token_profiles": "1",
+    "sugarcane/generations": "1",
+    "sugarcane/model_comparison": "1",
+    "sugarcane/report": "1",
+    "plant/genome": "1",
+    "plant/tokens": "1",
+    "plant/lm": "1",
+    "plant/evaluation": "1",
+    "plant/generations": "1",
+    "plant/phenotypes": "1",
+    "plant/phenotype_head": "1",
+    "plant/report": "1",
 }
 
 
@@ -138,7 +158,8 @@ class Catalogue:
         """
         if manifest := product.current():
             return manifest
-        where = f" of chromosome {product.partition}" if product.partition else ""
+        kind = "chromosome " if product.partition in CHROMOSOMES else ""  # else a study's own, such as a species
+        where = f" of {kind}{product.partition}" if product.partition else ""
         option = f" --partition {product.partition}" if product.partition else ""
         raise MissingUpstreamError(
             f"{product.asset}{where} is absent or out of date",

@@ -12,7 +12,7 @@ from glm_assets.encoders.device import prepare_device, resolve_device
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.search_figures import plot_search
 from glm_assets.heads.recipes import HeadRecipe
-from glm_assets.heads.search import SearchResult, Trial, search_recipe
+from glm_assets.heads.search import search_recipe
 from glm_assets.lineage.head_data import read_head_data
 from glm_assets.lineage.recipes import head_recipe
 from glm_assets.lineage.study import Study
@@ -20,6 +20,7 @@ from glm_assets.storage.products import Facts, Manifest, Product
 from glm_assets.storage.schemas import HEAD_SEARCH
 from glm_assets.storage.tables import PART
 from glm_assets.tracking import TrackedRun, Tracker
+from glm_assets.training.search import SearchResult, Trial
 
 
 def head_search_product(study: Study) -> Product:
@@ -85,7 +86,7 @@ def _search(
 ) -> SearchResult:
     def track(trial: Trial) -> None:
         if trial.score is not None:
-            run.log_epoch(trial.number, {"score": trial.score, **trial.values})
+            run.log_epoch(trial.number, {"score": trial.score, **trial.numbers})
 
     return search_recipe(
         replace(recipe, keep=1),
@@ -103,6 +104,6 @@ def _table(result: SearchResult) -> pl.DataFrame:
     rows = [
         {"trial": trial.number, "state": trial.state, "score": trial.score, "name": name, "value": float(value)}
         for trial in result.trials
-        for name, value in trial.values.items()
+        for name, value in trial.numbers.items()
     ]
     return pl.DataFrame(rows, schema=HEAD_SEARCH.schema)

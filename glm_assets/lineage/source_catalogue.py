@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from glm_assets.encoders.huggingface.folder import weight_files
-from glm_assets.encoders.registry import is_transformers
+from glm_assets.encoders.registry import is_described_by_files
 from glm_assets.errors import MissingUpstreamError, SettingsError
 from glm_assets.lineage.catalogue import Catalogue
 from glm_assets.storage.products import Manifest, Product
@@ -178,9 +178,9 @@ class SourceCatalogue(Catalogue):
         """Where the weights lie, or will lie, on this machine.
 
         To say what vectors are takes no weights, so that a machine without a GPU need not fetch many gigabytes; only
-        a transformers model is described by the files beside them.
+        a transformers model or a plant language model is described by the files beside them.
         """
-        if is_transformers(self.profile.encoder.name):
+        if is_described_by_files(self.profile.encoder.name):
             self.files(self.checkpoint_folder)
         return Path(checkpoint.facts["path"])
 

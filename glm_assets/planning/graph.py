@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from glm_assets.errors import SettingsError
 from glm_assets.lineage.probes import probe_product
@@ -16,6 +17,8 @@ from glm_assets.storage.products import Product
 from glm_assets.storage.tables import table_folder
 from glm_assets.studies.impact.study import ImpactStudy
 from glm_assets.studies.metagenome.study import MetagenomeStudy
+from glm_assets.studies.plant.study import PlantStudy
+from glm_assets.studies.sugarcane.study import SugarcaneStudy
 
 
 @dataclass(frozen=True)
@@ -24,23 +27,27 @@ class Asset:
 
     Attributes:
         upstream: What it is made from.
-        product: The product of a study's chromosome (empty for an asset without partitions). None where only those
+        product: The product of a study's partition (empty for an asset without partitions). None where only those
             who make it know it in full, as a registry must be asked: such an asset is judged by what its manifest
             says that it was made from.
-        partitioned: Whether there is one a chromosome.
+        keys: The partitions that a study expects, such as chromosomes; None without partitions.
         optional: Whether a plan has it only when it was asked for, or made before.
-        folder: Where the product of a study's chromosome lies, if not among the tables under the asset's name.
+        folder: Where the product of a study's partition lies, if not among the tables under the asset's name.
     """
 
     upstream: tuple[str, ...] = ()
     product: Callable[[Study, str], Product] | None = None
-    partitioned: bool = False
+    keys: Callable[[Study], tuple[str, ...]] | None = None
     optional: bool = False
     folder: Callable[[Study, str], Path] | None = None
 
 
+def _chromosomes(study: Study) -> tuple[str, ...]:
+    return tuple(study.profile.chromosomes)
+
+
 def _per_chromosome(name: str, *upstream: str) -> Asset:
-    return Asset(upstream, lambda study, chrom: getattr(study, name)(chrom), partitioned=True)
+    return Asset(upstream, lambda study, chrom: getattr(study, name)(chrom), keys=_chromosomes)
 
 
 def _whole(name: str, *upstream: str, optional: bool = False) -> Asset:
@@ -56,45 +63,47 @@ def _probe(name: str, vectors: str) -> Asset:
     return Asset((vectors, "split_audit"), lambda study, _: probe_product(study, name))
 
 
-def _impact(name: str, *upstream: str, partitioned: bool = False, is_judged: bool = True) -> Asset:
-    """An asset of the study impact; those of an encoder that need not be here are judged by their inputs."""
+def _studied(
+    kind: Callable[[Study], Any],
+    name: str,
+    *upstream: str,
+    keys: Callable[[Study], tuple[str, ...]] | None = None,
+    is_judged: bool = True,
+) -> Asset:
+    """An asset of a study beside the main one, whose method of the asset's name makes its product.
 
-    def product(study: Study, chrom: str) -> Product:
-        own = ImpactStudy(study)
-        return getattr(own, name)(chrom) if partitioned else getattr(own, name)()
+    Those of an encoder that need not be here are judged by their inputs.
+    """
 
-    def folder(study: Study, chrom: str) -> Path:
-        return ImpactStudy(study).folder(name, chrom or None)
+    def product(study: Study, part: str) -> Product:
+        make = getattr(kind(study), name)
+        return make(part) if keys else make()
 
-    return Asset(upstream, product if is_judged else None, partitioned, optional=True, folder=folder)
+    def folder(study: Study, part: str) -> Path:
+        return kind(study).folder(name, part) if keys else kind(study).folder(name)
+
+    return Asset(upstream, product if is_judged else None, keys, optional=True, folder=folder)
 
 
-def _metagenome(name: str, *upstream: str, is_judged: bool = True) -> Asset:
-    """An asset of the study metagenome."""
-
-    def product(study: Study, _: str) -> Product:
-        return getattr(MetagenomeStudy(study), name)()
-
-    def folder(study: Study, _: str) -> Path:
-        return MetagenomeStudy(study).folder(name)
-
-    return Asset(upstream, product if is_judged else None, optional=True, folder=folder)
-
+_impact = partial(_studied, ImpactStudy)
+_carried = partial(_impact, keys=lambda study: ImpactStudy(study).chromosomes)
+_metagenome = partial(_studied, MetagenomeStudy)
+_variety = partial(_studied, SugarcaneStudy, keys=lambda study: SugarcaneStudy(study).varieties)
+_plant = partial(_studied, PlantStudy)
+_species = partial(_plant, keys=lambda study: PlantStudy(study).species)
 
 SOURCES: Final = ("clinvar_release", "reference_genome", "glm_checkpoint")
 _VECTORS_FROM = ("variant_windows", "glm_checkpoint")
 
 IMPACT: Final[dict[str, Asset]] = {
-    "impact/individual_alignments": _impact("individual_alignments", "reference_genome", partitioned=True),
-    "impact/individual_variants": _impact(
-        "individual_variants", "clinvar_release", "impact/individual_alignments", partitioned=True
+    "impact/individual_alignments": _carried("individual_alignments", "reference_genome"),
+    "impact/individual_variants": _carried(
+        "individual_variants", "clinvar_release", "impact/individual_alignments"
     ),
-    "impact/read_examples": _impact(
-        "read_examples", "impact/individual_variants", "impact/individual_alignments", partitioned=True
+    "impact/read_examples": _carried(
+        "read_examples", "impact/individual_variants", "impact/individual_alignments"
     ),
-    "impact/read_embeddings": _impact(
-        "read_embeddings", "impact/read_examples", partitioned=True, is_judged=False
-    ),
+    "impact/read_embeddings": _carried("read_embeddings", "impact/read_examples", is_judged=False),
     "impact/training_set": _impact(
         "training_set", "impact/read_examples", "impact/read_embeddings", is_judged=False
     ),
@@ -109,6 +118,39 @@ METAGENOME: Final[dict[str, Asset]] = {
     "metagenome/classifier": _metagenome("classifier", "metagenome/splits", is_judged=False),
     "metagenome/evaluation": _metagenome("evaluation", "metagenome/classifier", is_judged=False),
     "metagenome/predictions": _metagenome("predictions", "metagenome/classifier", is_judged=False),
+}
+
+SUGARCANE: Final[dict[str, Asset]] = {
+    "sugarcane/genome": _variety("genome"),
+    "sugarcane/annotation": _variety("annotation", "sugarcane/genome"),
+    "sugarcane/genome_profile": _variety("genome_profile", "sugarcane/genome", "sugarcane/annotation"),
+    "sugarcane/units": _variety("units", "sugarcane/genome", "sugarcane/annotation"),
+    "sugarcane/token_shards": _variety("token_shards", "sugarcane/genome", "sugarcane/units"),
+    "sugarcane/search": _variety("search", "sugarcane/token_shards", is_judged=False),
+    "sugarcane/lora_adapter": _variety("lora_adapter", "sugarcane/token_shards", is_judged=False),
+    "sugarcane/unit_scores": _variety("unit_scores", "sugarcane/units", "sugarcane/lora_adapter", is_judged=False),
+    "sugarcane/token_profiles": _variety("token_profiles", "sugarcane/unit_scores", is_judged=False),
+    "sugarcane/generations": _variety("generations", "sugarcane/units", "sugarcane/lora_adapter", is_judged=False),
+    "sugarcane/model_comparison": _variety("model_comparison", "sugarcane/unit_scores", is_judged=False),
+    "sugarcane/report": _variety(
+        "report",
+        "sugarcane/genome_profile",
+        "sugarcane/token_profiles",
+        "sugarcane/generations",
+        "sugarcane/model_comparison",
+        is_judged=False,
+    ),
+}
+
+PLANT: Final[dict[str, Asset]] = {
+    "plant/genome": _species("genome"),
+    "plant/tokens": _species("tokens", "plant/genome"),
+    "plant/lm": _plant("lm", "plant/tokens"),
+    "plant/evaluation": _plant("evaluation", "plant/lm"),
+    "plant/generations": _plant("generations", "plant/lm"),
+    "plant/phenotypes": _plant("phenotypes"),
+    "plant/phenotype_head": _plant("phenotype_head", "plant/phenotypes", "plant/lm"),
+    "plant/report": _plant("report", "plant/evaluation", "plant/generations", "plant/phenotype_head"),
 }
 
 ASSETS: Final[dict[str, Asset]] = {
@@ -145,6 +187,8 @@ ASSETS: Final[dict[str, Asset]] = {
     ),
     **IMPACT,
     **METAGENOME,
+    **SUGARCANE,
+    **PLANT,
 }
 """Every asset, each after what it is made from."""
 
@@ -158,11 +202,30 @@ JOBS: Final[dict[str, tuple[str, ...]]] = {
     "evaluate": ("covariance_probe", "head_comparison"),
     "score_variants": ("scored_variants",),
     "submit": ("test_sequences", "test_embeddings", "submission", "submission_score"),
-    "impact_embed": tuple(name for name, asset in IMPACT.items() if asset.partitioned),
+    "impact_embed": tuple(name for name, asset in IMPACT.items() if asset.keys),
     "impact_train": ("impact/training_set", "impact/head", "impact/report"),
     "impact_predict": ("impact/predictions",),
     "metagenome_train": tuple(name for name in METAGENOME if name != "metagenome/predictions"),
     "metagenome_predict": ("metagenome/predictions",),
+    "sugarcane_prepare": (
+        "sugarcane/genome",
+        "sugarcane/annotation",
+        "sugarcane/genome_profile",
+        "sugarcane/units",
+        "sugarcane/token_shards",
+    ),
+    "sugarcane_train": ("sugarcane/lora_adapter",),
+    "sugarcane_evaluate": (
+        "sugarcane/unit_scores",
+        "sugarcane/token_profiles",
+        "sugarcane/generations",
+        "sugarcane/model_comparison",
+        "sugarcane/report",
+    ),
+    "sugarcane_search": ("sugarcane/search",),
+    "plant_prepare": ("plant/genome", "plant/tokens"),
+    "plant_train": ("plant/lm", "plant/evaluation", "plant/generations"),
+    "plant_phenotypes": ("plant/phenotypes", "plant/phenotype_head", "plant/report"),
 }
 """The assets of Dagster's jobs."""
 
@@ -189,9 +252,8 @@ def selected(names: Collection[str]) -> list[str]:
 
 def partitions(study: Study, name: str) -> tuple[str, ...]:
     """The partitions of an asset that its study expects; one empty name where there are none."""
-    if not ASSETS[name].partitioned:
-        return ("",)
-    return ImpactStudy(study).chromosomes if name in IMPACT else study.profile.chromosomes
+    keys = ASSETS[name].keys
+    return keys(study) if keys else ("",)
 
 
 def asset_of(table: str) -> str:
@@ -212,7 +274,7 @@ def upstream_keys(study: Study, name: str, chrom: str) -> list[tuple[str, str]]:
     """Asset and partition of everything that a partition of an asset is made from."""
     keys = []
     for above in ASSETS[name].upstream:
-        same = ASSETS[above].partitioned and ASSETS[name].partitioned
+        same = ASSETS[above].keys and ASSETS[name].keys
         keys += [(above, part) for part in ((chrom,) if same else partitions(study, above))]
     return keys
 

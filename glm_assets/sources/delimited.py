@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from glm_assets.errors import FormatError
@@ -18,6 +19,7 @@ _DELIMITERS = ("\t", ",", ";")
 _SAVE_AS = "save it again as CSV UTF-8"
 # Excel writes and reads this line to say what divides the fields of the others.
 _SEPARATOR_LINE = "sep="
+_SHOWN = 12  # names of columns in a message
 
 Row = tuple[int, tuple[str, ...]]
 
@@ -41,11 +43,35 @@ def read_delimited(path: Path, required: Sequence[str], optional: Sequence[str] 
         FormatError: A column is lacking or twice there, a row is too short, quotes are broken or the text is no UTF-8.
         IntegrityError: The file is damaged, or holds more than the limits allow.
     """
+    with _open(path, required) as text:
+        yield from _rows(path, text, required, optional)
+
+
+def read_column_names(path: Path, required: Sequence[str]) -> tuple[str, ...]:
+    """The columns of such a table as they are written, for those who choose among them.
+
+    Args:
+        path: As of `read_delimited`.
+        required: Columns that it must have, by which is told what divides the fields.
+
+    Raises:
+        FormatError: One is lacking or twice there, or the text is no UTF-8.
+        IntegrityError: The file is damaged.
+    """
+    with _open(path, required) as text:
+        _, first = _first_line(path, text, required)
+        delimiter, _ = _header(path, first, required)
+        return tuple(name.strip() for name in next(csv.reader([first], delimiter=delimiter)))
+
+
+@contextmanager
+def _open(path: Path, required: Sequence[str]) -> Iterator[io.TextIOWrapper]:
+    """The text; what is wrong with it is said with the file's name."""
     # The default limit of 131,072 characters would refuse long sequences.
     csv.field_size_limit(max(csv.field_size_limit(), LIMITS.longest_line))
     with open_limited(path) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:
         try:
-            yield from _rows(path, text, required, optional)
+            yield text
         except UnicodeDecodeError as error:
             raise FormatError(
                 f"{path.name} is no text in UTF-8", expected=_kind(required), fix=_SAVE_AS
@@ -57,12 +83,7 @@ def read_delimited(path: Path, required: Sequence[str], optional: Sequence[str] 
 
 
 def _rows(path: Path, text: io.TextIOWrapper, required: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
-    first, line = "", 0
-    while not first.strip() or first.startswith(_SEPARATOR_LINE):
-        first = text.readline()
-        line += 1
-        if not first:
-            raise FormatError(f"{path.name} is empty", expected=_kind(required))
+    line, first = _first_line(path, text, required)
     delimiter, names = _header(path, first, required)
     places = [names.index(name.lower()) for name in required]
     places += [names.index(name.lower()) if name.lower() in names else -1 for name in optional]
@@ -78,6 +99,17 @@ def _rows(path: Path, text: io.TextIOWrapper, required: Sequence[str], optional:
                 )
             yield start, tuple(stripped[place] if place >= 0 else "" for place in places)
         start = line + reader.line_num + 1
+
+
+def _first_line(path: Path, text: io.TextIOWrapper, required: Sequence[str]) -> tuple[int, str]:
+    """The line that names the columns, and its 1-based number."""
+    first, line = "", 0
+    while not first.strip() or first.startswith(_SEPARATOR_LINE):
+        first = text.readline()
+        line += 1
+        if not first:
+            raise FormatError(f"{path.name} is empty", expected=_kind(required))
+    return line, first
 
 
 def _header(path: Path, first: str, required: Sequence[str]) -> tuple[str, list[str]]:
@@ -98,4 +130,5 @@ def _header(path: Path, first: str, required: Sequence[str]) -> tuple[str, list[
 
 
 def _kind(required: Sequence[str]) -> str:
-    return f"a table in UTF-8 with tabs, commas or semicolons, whose first line names {', '.join(required)}"
+    shown = [*required[:_SHOWN], "..."] if len(required) > _SHOWN else required
+    return f"a table in UTF-8 with tabs, commas or semicolons, whose first line names {', '.join(shown)}"

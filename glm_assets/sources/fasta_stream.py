@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from glm_assets.errors import FormatError
 
 _LETTERS = bytes(range(ord("A"), ord("Z") + 1)) + bytes(range(ord("a"), ord("z") + 1)) + b"*-"
+
+
+def split_contigs(block: bytes, *, in_line: bool = False) -> Iterator[tuple[bytes | None, bytes]]:
+    """Divide a piece of a FASTA at its headers, none of which is cut.
+
+    Args:
+        block: The piece.
+        in_line: Whether it begins within a line.
+
+    Yields:
+        Headers without `>`, each with the lines of sequence that follow it; first None with what is before them.
+    """
+    # `>` means a new contig only at a line's start; the added line feed gives the first line one too.
+    sequence, *contigs = (block if in_line else b"\n" + block).split(b"\n>")
+    yield None, sequence
+    for contig in contigs:
+        header, _, sequence = contig.partition(b"\n")
+        yield header, sequence
+
+
+def contig_name(header: bytes) -> str | None:
+    """The name in a header, which goes to the first white space; None if there is none."""
+    words = header.decode("utf-8", errors="replace").split(maxsplit=1)
+    return words[0] if words and not header[:1].isspace() else None
 
 
 class SequenceScan:
@@ -37,12 +62,9 @@ class SequenceScan:
         Raises:
             FormatError: They are no FASTA.
         """
-        # `>` means a new contig only at a line's start; the added line feed gives the first line one too.
-        sequence, *contigs = (b"\n" + block).split(b"\n>")
-        self._add_sequence(sequence)
-        for contig in contigs:
-            header, _, sequence = contig.partition(b"\n")
-            self._begin(header)
+        for header, sequence in split_contigs(block):
+            if header is not None:
+                self._begin(header)
             self._add_sequence(sequence)
 
     def finish(self) -> str:
@@ -58,12 +80,12 @@ class SequenceScan:
 
     def _begin(self, header: bytes) -> None:
         self._end()
-        words = header.decode("utf-8", errors="replace").split(maxsplit=1)
-        if not words or header[:1].isspace():
+        name = contig_name(header)
+        if name is None:
             raise self._fault(f"the contig after {self._contig} has no name")
-        if words[0] in self.lengths:
-            raise self._fault(f"contig {words[0]} occurs twice")
-        self._contig = words[0]
+        if name in self.lengths:
+            raise self._fault(f"contig {name} occurs twice")
+        self._contig = name
         self.lengths[self._contig] = 0
         self._digest.update(b">" + self._contig.encode() + b"\n")
 

@@ -23,10 +23,13 @@ _BLOCK = 1 << 20
 class _Limited(io.RawIOBase):
     """Bytes of a stream, within the limits of a file and of a line."""
 
-    def __init__(self, source: BinaryIO | gzip.GzipFile, path: Path, *, compressed: bool) -> None:
+    def __init__(
+        self, source: BinaryIO | gzip.GzipFile, path: Path, *, compressed: bool, limit_lines: bool
+    ) -> None:
         self._source = source
         self._path = path
         self._compressed = compressed
+        self._limit_lines = limit_lines
         self._size = 0
         self._line = 0
 
@@ -42,17 +45,20 @@ class _Limited(io.RawIOBase):
         end = max(block.rfind(b"\n"), block.rfind(b"\r"))
         self._line = len(block) - end - 1 + (self._line if end < 0 else 0)
         refuse_excess(self._path.name, self._size, decompressed=self._compressed)
-        refuse_long_line(self._path.name, self._line)
+        if self._limit_lines:
+            refuse_long_line(self._path.name, self._line)
         memoryview(buffer)[: len(block)] = block
         return len(block)
 
 
 @contextmanager
-def open_limited(path: Path) -> Iterator[io.BufferedReader]:
+def open_limited(path: Path, *, limit_lines: bool = True) -> Iterator[io.BufferedReader]:
     """Open a file for reading bytes; gzip is known by the content, whatever the name.
 
     Args:
         path: The file.
+        limit_lines: Whether a line may not be longer than the limits allow. Who never holds a whole line has no need of
+            that, and chromosomes of a line each are longer: a gigabase in rye or wheat.
 
     Yields:
         The decompressed bytes. Reading them raises IntegrityError where the file is cut short or damaged, or holds more
@@ -69,6 +75,8 @@ def open_limited(path: Path) -> Iterator[io.BufferedReader]:
         source: BinaryIO | gzip.GzipFile = gzip.GzipFile(path, "rb") if compressed else path.open("rb")
     except OSError as error:
         raise FormatError(f"{path} cannot be read ({error.strerror})", expected="a readable file") from error
-    stream: io.BufferedReader = io.BufferedReader(_Limited(source, path, compressed=compressed), _BLOCK)
+    stream: io.BufferedReader = io.BufferedReader(
+        _Limited(source, path, compressed=compressed, limit_lines=limit_lines), _BLOCK
+    )
     with source, stream:
         yield stream

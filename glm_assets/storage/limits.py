@@ -15,7 +15,7 @@ class Limits:
 
     Attributes:
         max_bytes: Of a download, and of a file after decompression.
-        longest_line: Bytes of a line of text, which is in memory as a whole: more than the longest chromosome.
+        longest_line: Bytes of a line of text, which is in memory as a whole.
     """
 
     max_bytes: int = 64 * GB
@@ -55,6 +55,6 @@ def refuse_long_line(name: str, length: int) -> None:
     if length > LIMITS.longest_line:
         raise IntegrityError(
             f"{name} holds a line of more than {LIMITS.longest_line:,} bytes",
-            expected="lines of text; no chromosome is as long",
-            fix="make or download the file again: it is damaged or hostile",
+            expected="lines of text that memory can hold",
+            fix="make or download the file again: it is damaged or hostile; break the lines of sequence",
         )

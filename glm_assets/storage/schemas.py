@@ -6,7 +6,9 @@ import polars as pl
 
 from glm_assets.storage.schemas_impact import IMPACT_TABLES
 from glm_assets.storage.schemas_metagenome import METAGENOME_TABLES
+from glm_assets.storage.schemas_plant import PLANT_TABLES
 from glm_assets.storage.schemas_release import CLINVAR_RELEASE_DIFF
+from glm_assets.storage.schemas_sugarcane import SUGARCANE_TABLES
 from glm_assets.storage.tables import Column, Table
 
 _I8, _I16, _I32, _I64 = pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64()
@@ -395,4 +397,6 @@ PUBLISHED = (
     EXPERIMENT_AGREEMENT,
     *IMPACT_TABLES,
     *METAGENOME_TABLES,
+    *SUGARCANE_TABLES,
+    *PLANT_TABLES,
 )

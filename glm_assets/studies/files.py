@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from glm_assets.errors import SettingsError
+from glm_assets.settings import Settings
 from glm_assets.storage.atomic import file_digest
 
 
@@ -32,6 +33,26 @@ def existing_file(named: str | Path, key: str, variable: str | None = None) -> P
 
 def _place(variable: str | None) -> str:
     return f" in the YAML file of {variable}, or in the run's configuration" if variable else ""
+
+
+def require_demo_tree(settings: Settings, study: str, variable: str, what: str) -> None:
+    """Refuse generated files in a data root of real sources, where they would pass for real ones.
+
+    Args:
+        settings: Which say what the sources are.
+        study: Its name, for the message.
+        variable: The environment variable that names the study's values.
+        what: That is generated, such as `reads`.
+
+    Raises:
+        SettingsError: The sources are real ones.
+    """
+    if not settings.uses_demo_tree:
+        raise SettingsError(
+            f"the study {study} names the generated {what}, but this data root is of real sources",
+            expected=f"{what} of your own",
+            fix=f"set {variable} to a YAML file that names them",
+        )
 
 
 def digest(path: Path) -> str:

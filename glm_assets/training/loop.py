@@ -22,7 +22,7 @@ from glm_assets.training.seeding import restore_rng_state
 from glm_assets.training.settings import LoopSettings
 from glm_assets.training.states import load_task_state, task_state
 from glm_assets.training.steps import Steps
-from glm_assets.training.task import Task
+from glm_assets.training.task import AfterStep, Task
 
 _PROGRESS_SECONDS = 5.0
 
@@ -130,6 +130,8 @@ class _Training:
         self._task.model.train()
         for group in run.steps():
             self._steps.take(group, epoch, run.rate, run.means)
+            if isinstance(self._task, AfterStep):
+                self._task.after_step([share.batch for share in group if share.counts])
             self._teller.may(partial(self._line, epoch, run))
             if run.wants_checkpoint():
                 self._keep_part(history, epoch, run)

@@ -1,7 +1,7 @@
 """Low-rank adapters (E. J. Hu et al., arXiv:2106.09685) on a model's linear layers, by peft.
 
-Only the adapters are trained, so a checkpoint holds them and never the model they sit on. Importing this module
-imports torch.
+Only the adapters are trained, and modules that are trained whole beside them, so a checkpoint holds these and never the
+model they sit on. Importing this module imports torch.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from glm_assets.errors import TrainingError
+from glm_assets.training.whole_modules import train_whole
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
-_MARK = "lora_"
+LORA_MARK = "lora_"
+"""In the names of adapters' parameters."""
+
 _NEAR_NAMES = 5
 
 
@@ -32,12 +35,15 @@ class LoraSettings:
         alpha: The adapter's output is scaled by alpha / rank.
         dropout: Rate on the adapter's input while training.
         targets: Last parts of module names, such as `q_proj`; or a regular expression that a whole name matches.
+        also_train: Last parts of names of modules that are trained whole, such as `norm`: what an adapter cannot be put
+            on, or would be as large as.
     """
 
     rank: int = 8
     alpha: float = 16
     dropout: float = 0.1
     targets: tuple[str, ...] | str = ("q_proj", "k_proj", "v_proj", "o_proj")
+    also_train: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -61,9 +67,10 @@ class LoraSettings:
 
 
 def add_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
-    """Put adapters on a model's layers, in place, and freeze everything else.
+    """Put adapters on a model's layers, in place, and freeze everything else but the modules that are trained whole.
 
-    They start as a change of nothing. They are kept in float32 whatever the model's type.
+    They start as a change of nothing. They are kept in float32 whatever the model's type, and so is what is trained
+    whole.
 
     Args:
         model: Of transformers, or any other module.
@@ -73,7 +80,8 @@ def add_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
         The model in peft's wrapper; its `forward` takes what the model's takes.
 
     Raises:
-        TrainingError: A target matches no layer, or one that cannot have an adapter; or peft is not installed.
+        TrainingError: A target matches no layer, or one that cannot have an adapter; a module to train whole is not
+            there, or has adapters in it; or peft is not installed.
     """
     try:
         from peft import LoraConfig, TaskType, get_peft_model
@@ -82,6 +90,7 @@ def add_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
         raise TrainingError(f"adapters need peft: {error}", fix="pip install 'glm_assets[studies]'") from error
 
     expected = require_targets(model, settings)
+    whole = _whole(model, settings, expected)
     _complete_config(model)
     config = LoraConfig(
         task_type=TaskType.FEATURE_EXTRACTION if isinstance(model, PreTrainedModel) else None,
@@ -100,6 +109,8 @@ def add_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
             fix="change lora.targets",
         ) from error
     _require_only_adapters(adapted, len(expected))
+    for name in whole:
+        train_whole(adapted.get_base_model(), name)  # pyright: ignore[reportArgumentType]
     return adapted  # pyright: ignore[reportReturnType] - mixed adapters were not asked for
 
 
@@ -110,23 +121,45 @@ def require_targets(model: nn.Module, settings: LoraSettings) -> list[str]:
         TrainingError: One of the targets matches none; peft itself is content with any of several.
     """
     names = [name for name, _ in model.named_modules() if name]
-    one_by_one = (settings.targets,) if isinstance(settings.targets, str) else settings.targets
-    for target in one_by_one:
+    for target in (settings.targets,) if isinstance(settings.targets, str) else settings.targets:
         found = settings.matching(names) if isinstance(settings.targets, str) else _ending(names, target)
         if not found:
-            last = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if _is_leaf(module)})
-            near = get_close_matches(target, last, _NEAR_NAMES, cutoff=0.4) or last
-            raise TrainingError(
-                f"the lora target {target!r} matches no layer of {type(model).__name__}",
-                expected=f"names such as {', '.join(near)}",
-                fix="change lora.targets",
-            )
+            raise _unknown(model, target, "targets")
     return settings.matching(names)
+
+
+def _whole(model: nn.Module, settings: LoraSettings, adapted: list[str]) -> list[str]:
+    """Names of the modules that are trained whole."""
+    names = [name for name, module in model.named_modules() if name and any(True for _ in module.parameters())]
+    for target in settings.also_train:
+        found = _ending(names, target)
+        if not found:
+            raise _unknown(model, target, "also_train")
+        if inside := [
+            name for name in adapted if any(name == each or name.startswith(f"{each}.") for each in found)
+        ]:
+            raise TrainingError(
+                f"{inside[0]} is to have an adapter and to be trained whole with {target!r}",
+                expected="one or the other",
+                fix="take it out of also_train, or out of lora.targets",
+            )
+    return [name for name in names if any(_ends_with(name, target) for target in settings.also_train)]
+
+
+def _unknown(model: nn.Module, target: str, key: str) -> TrainingError:
+    last = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if _is_leaf(module)})
+    near = get_close_matches(target, last, _NEAR_NAMES, cutoff=0.4) or last
+    what = "the lora target" if key == "targets" else "the module to train whole"
+    return TrainingError(
+        f"{what} {target!r} matches no layer of {type(model).__name__}",
+        expected=f"names such as {', '.join(near)}",
+        fix=f"change {'lora.targets' if key == 'targets' else 'also_train'}",
+    )
 
 
 def lora_parameter_count(model: nn.Module) -> int:
     """Numbers in the adapters of a model."""
-    return sum(parameter.numel() for name, parameter in model.named_parameters() if _MARK in name)
+    return sum(parameter.numel() for name, parameter in model.named_parameters() if LORA_MARK in name)
 
 
 def merge_lora(model: PeftModel) -> nn.Module:
@@ -183,7 +216,7 @@ def _as_dict(config: dict[str, Any]) -> dict[str, Any]:
 
 def _require_only_adapters(model: nn.Module, layers: int) -> None:
     trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    adapters = {name for name, _ in model.named_parameters() if _MARK in name}
+    adapters = {name for name, _ in model.named_parameters() if LORA_MARK in name}
     if trainable != adapters or len(adapters) != 2 * layers:
         odd = sorted(trainable ^ adapters)
         raise TrainingError(

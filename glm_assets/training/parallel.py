@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from glm_assets.training.distributed import Ranks
-from glm_assets.training.task import Task
+from glm_assets.training.task import AfterStep, Task
 
 Strategy = Literal["ddp", "fsdp"]
 
@@ -70,7 +70,10 @@ class _LossModule(nn.Module):
 
 class _Replicated:
     def __init__(self, task: Task) -> None:
-        self._module = DistributedDataParallel(_LossModule(task))
+        # A task that follows steps keeps buffers equal itself; sending them before each pass would hide that it fails.
+        self._module = DistributedDataParallel(
+            _LossModule(task), broadcast_buffers=not isinstance(task, AfterStep)
+        )
 
     def loss(self, batch: Any, epoch: int) -> Mapping[str, Tensor | float]:
         return self._module(batch, epoch)

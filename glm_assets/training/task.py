@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -68,4 +68,21 @@ class KeepsPart(Protocol):
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Put back what `state` gave."""
+        ...
+
+
+@runtime_checkable
+class AfterStep(Protocol):
+    """A task with state that no gradient moves, such as counts of what was read, and that follows each step.
+
+    Buffers of its model are kept in checkpoints as its parameters are; other state is kept by `KeepsPart`.
+    """
+
+    def after_step(self, batches: Sequence[Any]) -> None:
+        """Called after each step of the optimiser, before any checkpoint of it, in all processes in the same order.
+
+        Args:
+            batches: This process's micro-batches of the step; none where others took the rest. What the processes
+                read differs, and what they keep must not: they bring it together by `Ranks.total`.
+        """
         ...

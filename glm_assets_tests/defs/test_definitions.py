@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 
 import dagster as dg
 import pytest
@@ -29,6 +30,33 @@ METAGENOME = {
     "metagenome/classifier": {"metagenome/splits"},
     "metagenome/evaluation": {"metagenome/classifier"},
     "metagenome/predictions": {"metagenome/classifier"},
+}
+SUGARCANE = {
+    "sugarcane/genome": set(),
+    "sugarcane/annotation": {"sugarcane/genome"},
+    "sugarcane/genome_profile": {"sugarcane/genome", "sugarcane/annotation"},
+    "sugarcane/units": {"sugarcane/genome", "sugarcane/annotation"},
+    "sugarcane/token_shards": {"sugarcane/genome", "sugarcane/units"},
+    "sugarcane/lora_adapter": {"sugarcane/token_shards"},
+    "sugarcane/search": {"sugarcane/token_shards"},
+    "sugarcane/unit_scores": {"sugarcane/units", "sugarcane/lora_adapter"},
+    "sugarcane/token_profiles": {"sugarcane/unit_scores"},
+    "sugarcane/generations": {"sugarcane/units", "sugarcane/lora_adapter"},
+    "sugarcane/model_comparison": {"sugarcane/unit_scores"},
+    "sugarcane/report": {
+        *("sugarcane/genome_profile", "sugarcane/token_profiles"),
+        *("sugarcane/generations", "sugarcane/model_comparison"),
+    },
+}
+PLANT = {
+    "plant/genome": set(),
+    "plant/tokens": {"plant/genome"},
+    "plant/lm": {"plant/tokens"},
+    "plant/evaluation": {"plant/lm"},
+    "plant/generations": {"plant/lm"},
+    "plant/phenotypes": set(),
+    "plant/phenotype_head": {"plant/phenotypes", "plant/lm"},
+    "plant/report": {"plant/evaluation", "plant/generations", "plant/phenotype_head"},
 }
 DEPENDENCIES = {
     "clinvar_release": set(),
@@ -61,6 +89,8 @@ DEPENDENCIES = {
     "scored_variants": SCORED_BY,
     **IMPACT,
     **METAGENOME,
+    **SUGARCANE,
+    **PLANT,
 }
 GROUPS = {
     "sources": {"clinvar_release", "reference_genome", "glm_checkpoint"},
@@ -73,6 +103,8 @@ GROUPS = {
     "submission": {"test_sequences", "test_embeddings", "submission"},
     "impact": set(IMPACT),
     "metagenome": set(METAGENOME),
+    "sugarcane": set(SUGARCANE),
+    "plant": set(PLANT),
 }
 JOBS = (
     *("sources", "embed", "embed_for_evaluation", "layer_sweep", "train", "search", "evaluate", "submit"),
@@ -83,15 +115,27 @@ JOBS = (
         "impact_predict",
         "metagenome_train",
         "metagenome_predict",
+        "sugarcane_prepare",
+        "sugarcane_train",
+        "sugarcane_evaluate",
+        "sugarcane_search",
+        "plant_prepare",
+        "plant_train",
+        "plant_phenotypes",
     ),
 )
-EMBED_JOBS = {"embed", "embed_for_evaluation", "impact_embed"}
+PARTITIONED_JOBS = {
+    *("embed", "embed_for_evaluation", "impact_embed", "plant_prepare"),
+    *("sugarcane_prepare", "sugarcane_train", "sugarcane_evaluate", "sugarcane_search"),
+}
 VECTORS = {"variant_embeddings", "covariance_embeddings", "variant_likelihoods"}
 IMPACT_VECTORS = "impact/read_embeddings"
 IMPACT_PARTITIONED = {
     *("impact/individual_alignments", "impact/individual_variants", "impact/read_examples", IMPACT_VECTORS),
 }
-PARTITIONED = {"clinvar_variants", "variant_windows"} | VECTORS | IMPACT_PARTITIONED
+BY_CHROMOSOME = {"clinvar_variants", "variant_windows"} | VECTORS | IMPACT_PARTITIONED
+BY_SPECIES = {"plant/genome", "plant/tokens"}
+PARTITIONED = BY_CHROMOSOME | {*SUGARCANE} | BY_SPECIES
 HEADS = {"head_v0", "head_v1", "head_v2", "head_v3"}
 GPU = {
     *VECTORS,
@@ -99,6 +143,9 @@ GPU = {
     *("layer_comparison", "mutation_ladders", "head_search", "test_embeddings", "scored_variants"),
     *(IMPACT_VECTORS, "impact/head", "impact/predictions"),
     *("metagenome/classifier", "metagenome/evaluation", "metagenome/predictions"),
+    *("sugarcane/lora_adapter", "sugarcane/unit_scores", "sugarcane/token_profiles", "sugarcane/generations"),
+    *("sugarcane/model_comparison", "sugarcane/search"),
+    *("plant/lm", "plant/evaluation", "plant/generations", "plant/phenotype_head"),
 }
 
 
@@ -133,9 +180,13 @@ def test_groups_partitions_and_gpu_marks(graph):
     for group, names in GROUPS.items():
         assert {name for name in DEPENDENCIES if node(graph, name).group_name == group} == names
     assert {name for name in DEPENDENCIES if node(graph, name).partitions_def} == PARTITIONED
-    for name in PARTITIONED:
-        keys = node(graph, name).partitions_def.get_partition_keys()
-        assert keys == [*map(str, range(1, 23)), "X", "Y", "MT"]
+    chromosomes = [*map(str, range(1, 23)), "X", "Y", "MT"]
+    expected = {
+        **dict.fromkeys(BY_CHROMOSOME, chromosomes),
+        **{key: ["SYN22", "SYN570"] for key in SUGARCANE},
+        **{key: ["fictaria", "mockoryza", "phantobrassica"] for key in BY_SPECIES},
+    }
+    assert {name: node(graph, name).partitions_def.get_partition_keys() for name in PARTITIONED} == expected
     for name in DEPENDENCIES:
         assert (node(graph, name).pools == {"gpu"}) == (name in GPU), name
         assert (node(graph, name).tags.get("glm/resource") == "gpu") == (name in GPU), name
@@ -166,6 +217,8 @@ def test_tables_show_their_columns(graph):
         *IMPACT_PARTITIONED,
         *("impact/training_set", "impact/report", "impact/predictions"),
         *("metagenome/reads", "metagenome/splits", "metagenome/evaluation", "metagenome/predictions"),
+        *(SUGARCANE.keys() - {"sugarcane/token_shards", "sugarcane/lora_adapter", "sugarcane/report"}),
+        *(PLANT.keys() - {"plant/tokens", "plant/lm", "plant/report"}),
     ):
         schema = node(graph, name).metadata["dagster/column_schema"]
         assert all(column.description for column in schema.columns)
@@ -174,7 +227,11 @@ def test_tables_show_their_columns(graph):
 def test_checks_of_partitioned_assets_carry_the_partitions(defs, graph):
     specs = {key: defs.resolve_asset_graph().get_check_spec(key) for key in graph.asset_check_keys}
     checked = {key.asset_key.to_user_string() for key in specs}
-    assert checked >= (PARTITIONED - {"impact/individual_alignments"}) | {"submission", "head_v3", *METAGENOME}
+    unchecked = {
+        *("impact/individual_alignments", "plant/genome"),
+        *(f"sugarcane/{name}" for name in ("genome_profile", "token_profiles", "search", "report")),
+    }
+    assert checked >= (PARTITIONED - unchecked) | {"submission", "head_v3", *METAGENOME, "plant/evaluation"}
     for key, spec in specs.items():
         assert bool(spec.partitions_def) == (key.asset_key.to_user_string() in PARTITIONED), key
     blocking = {(key.asset_key.to_user_string(), key.name) for key, spec in specs.items() if spec.blocking}
@@ -187,15 +244,17 @@ def test_checks_of_partitioned_assets_carry_the_partitions(defs, graph):
         ("impact/training_set", "splits_apart"),
         ("metagenome/splits", "no_genome_on_two_sides"),
         ("metagenome/splits", "no_shared_sequence"),
+        ("sugarcane/units", "no_group_on_two_sides"),
+        ("plant/tokens", "splits_do_not_overlap"),
     }
 
 
-def test_no_job_makes_an_unpartitioned_asset_once_per_chromosome(defs):
+def test_no_job_makes_an_unpartitioned_asset_once_per_partition(defs):
     for name in JOBS:
         job = defs.resolve_job_def(name)
         kinds = {bool(job.asset_layer.get(key).partitions_def) for key in job.asset_layer.selected_asset_keys}
         assert len(kinds) == 1, name
-        assert kinds == {name in EMBED_JOBS}
+        assert kinds == {name in PARTITIONED_JOBS}
     everything = set().union(*(defs.resolve_job_def(name).asset_layer.selected_asset_keys for name in JOBS))
     assert {key.to_user_string() for key in everything} == set(DEPENDENCIES)
 
@@ -207,3 +266,18 @@ def test_sensors_and_schedule_are_off_by_default(defs):
     }  # fmt: skip
     assert all(s.default_status == dg.DefaultSensorStatus.STOPPED for s in repository.sensor_defs)
     assert all(s.default_status == dg.DefaultScheduleStatus.STOPPED for s in repository.schedule_defs)
+
+
+def test_a_study_s_own_names_are_its_partitions(tmp_path):
+    values = "varieties: demo"
+    text = (files("glm_assets.studies.sugarcane") / "demo.yaml").read_text()
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        text.replace(values, "varieties: {ZZ1: {fasta: a.fa, gff3: a.gff3}, R570: {fasta: b.fa, gff3: b.gff3}}")
+    )
+    defs = build_defs(tiny_study(tmp_path, tmp_path, sugarcane=str(own)), NullTracker())
+    graph = defs.resolve_asset_graph()
+    key = dg.AssetKey(["sugarcane", "units"])
+    assert graph.get(key).partitions_def.get_partition_keys() == ["ZZ1", "R570"]
+    checks = [graph.get_check_spec(check) for check in graph.get_check_keys_for_assets({key})]
+    assert {tuple(check.partitions_def.get_partition_keys()) for check in checks} == {("ZZ1", "R570")}

@@ -35,7 +35,8 @@ from glm_assets_tests.lineage.studies import tiny_environment, tiny_study, write
 
 CHROMOSOMES = ("21", "22")
 MADE = [*graph.SOURCES, "embed", "split_audit"]
-NOT_ASKED_FOR = {"scored_variants", *graph.IMPACT, *graph.METAGENOME}
+OF_STUDIES = {*graph.IMPACT, *graph.METAGENOME, *graph.SUGARCANE, *graph.PLANT}
+NOT_ASKED_FOR = {"scored_variants", *OF_STUDIES}
 NO_RELEASE = "there is no ClinVar release in ROOT/data/sources/clinvar"
 MAKERS: dict[str, Callable] = {
     "variant_embeddings": make_variant_embeddings,
@@ -71,7 +72,7 @@ def test_a_plan_knows_the_graph_and_the_jobs_of_dagster(defs):
     assert {name: set(asset.upstream) for name, asset in graph.ASSETS.items()} == {
         name: {parent.to_user_string() for parent in node.parent_keys} for name, node in keys.items()
     }
-    assert {name for name, asset in graph.ASSETS.items() if asset.partitioned} == {
+    assert {name for name, asset in graph.ASSETS.items() if asset.keys} == {
         name for name, node in keys.items() if node.is_partitioned
     }
     repository = defs.get_repository_def()
@@ -88,12 +89,10 @@ def test_a_plan_knows_the_graph_and_the_jobs_of_dagster(defs):
 def test_studies_are_planned_where_they_are_asked_for(tmp_path):
     """Their generated files are not there and do not appear."""
     study = Study(Settings(profile="demo", data_root=str(tmp_path / "data"), offline=True))
-    assert all(graph.ASSETS[name].optional for name in {*graph.IMPACT, *graph.METAGENOME})
+    assert all(graph.ASSETS[name].optional for name in OF_STUDIES)
     assert not {one.asset for one in make_plan(study).findings} & NOT_ASKED_FOR
-    plan = make_plan(
-        study, ["impact_embed", "impact_train", "impact_predict", "metagenome_train", "metagenome_predict"]
-    )
-    assert {one.asset for one in plan.findings} == {*graph.IMPACT, *graph.METAGENOME}
+    plan = make_plan(study, [job for job, assets in graph.JOBS.items() if OF_STUDIES.issuperset(assets)])
+    assert {one.asset for one in plan.findings} == OF_STUDIES
     assert set(states(plan).values()) == {"absent"}
     assert list(tmp_path.iterdir()) == []
 

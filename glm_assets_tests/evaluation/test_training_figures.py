@@ -49,3 +49,27 @@ def test_one_epoch_without_a_validation_loss_can_be_drawn(tmp_path):
     assert [line.get_label() for line in figure.axes[0].lines[:-1]] == ["training"]
     assert figure.get_suptitle() == "reads: 1 epoch; best: epoch 1, score 0.3"
     saved(figure, tmp_path)
+
+
+def test_a_level_far_from_the_curves_is_named_and_does_not_squash_them(tmp_path):
+    records = history()
+    for record, trained, judged in zip(records, (9.8, 1.3, 1.2), (1.4, 1.3, 1.2), strict=True):
+        record["train"]["loss"] = trained
+        record["validation"] |= {"loss": judged, "score": -judged}
+    figure = plot_training(
+        "evo2",
+        records,
+        score_name="validation loss",
+        levels={"zero-shot": 12.83, "ln 4": 1.386},
+        epoch_steps=20,
+        lower_is_better=True,
+    )
+    losses, scores, _ = figure.axes
+    bottom, top = losses.get_ylim()
+    assert 1.1 < bottom < 1.2
+    assert 1.4 < top < 1.5
+    legend = [text.get_text() for text in losses.get_legend().get_texts()]
+    assert legend == ["training", "validation", "zero-shot: 12.830 (far above)", "ln 4: 1.386"]
+    assert scores.lines[0].get_ydata().tolist() == [1.4, 1.3, 1.2]
+    assert figure.get_suptitle() == "evo2: 60 steps; best: step 60, validation loss 1.2"
+    saved(figure, tmp_path)

@@ -12,7 +12,8 @@ import pytest
 
 from glm_assets.errors import TrainingError
 from glm_assets.heads.recipes import ORIGINAL_RECIPES, RECIPES, HeadRecipe
-from glm_assets.heads.search import DATABASE, SearchResult, Trial, search_recipe, vary
+from glm_assets.heads.search import search_recipe, vary
+from glm_assets.training.search import DATABASE, SearchResult, Trial
 from glm_assets_tests.heads.planted import DIM, planted_data
 
 optuna = pytest.importorskip("optuna")

@@ -160,7 +160,7 @@ def test_what_a_killed_run_left_is_not_in_the_way(tree, tmp_path, monkeypatch):
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(reference_module, "_index", die)
+        patch.setattr(reference_module, "index_fasta", die)
         patch.setattr(reference_module.shutil, "rmtree", lambda *_args, **_options: None)
         with pytest.raises(Killed):
             bring(tree, here)

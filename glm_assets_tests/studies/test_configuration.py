@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -9,8 +11,15 @@ from glm_assets.errors import SettingsError
 from glm_assets.studies.configuration import BUILT_IN, chosen_name, read_configuration
 from glm_assets.studies.impact.configuration import ImpactConfiguration
 from glm_assets.studies.metagenome.configuration import MetagenomeConfiguration
+from glm_assets.studies.plant.configuration import PlantConfiguration
+from glm_assets.studies.sugarcane.configuration import SugarcaneConfiguration
 
-STUDIES = {"impact": ImpactConfiguration, "metagenome": MetagenomeConfiguration}
+STUDIES = {
+    "impact": ImpactConfiguration,
+    "metagenome": MetagenomeConfiguration,
+    "plant": PlantConfiguration,
+    "sugarcane": SugarcaneConfiguration,
+}
 
 
 def read(study: str, name: str):
@@ -65,6 +74,52 @@ def test_faithful_impact_is_the_original_but_for_its_split():
     assert (values.head.learning_rate, values.head.dtype, values.head.patience) == (1e-3, "bfloat16", None)
 
 
+def test_faithful_sugarcane_is_the_original_but_for_its_context_and_its_split():
+    values = read("sugarcane", "faithful")
+    model, training, units = values.model, values.training, values.units
+    assert set(values.varieties) == {"XTT22", "R570", "ZZ1"}
+    assert (units.coordinates, units.upstream, units.downstream) == ("faithful", 2_000, 1_000)
+    assert (units.max_length, units.merge_gap) == (20_000, 5_000)
+    assert (model.encoder, model.without_fp8) == ("evo2_1b_base", "refuse")
+    assert (model.lora.rank, model.lora.alpha, model.lora.dropout) == (16, 32, 0.1)
+    layers = [f"blocks.{number}.inner_mha_cls.Wqkv" for number in range(25)]
+    assert [name for name in layers if re.fullmatch(model.lora.targets, name)] == [layers[17]]
+    assert (training.steps, training.warmup_steps, training.clip_norm) == (100, 5, 1.0)
+    assert (training.learning_rate, training.min_learning_rate, training.betas) == (1e-4, 3e-5, (0.9, 0.95))
+    assert (training.validate_steps, training.validation_windows, training.context) == (50, 20, 8_192)
+    assert (values.split.by, values.shards.reverse_complement) == ("homology_group", "both")
+
+
+def test_full_sugarcane_scores_long_units_in_tiles_and_needs_no_fp8():
+    values = read("sugarcane", "full")
+    assert (values.model.encoder, values.training.context) == ("evo2_7b", 8_192)
+    assert values.scoring.tile < values.units.max_length
+    assert values.scoring.overlap > 0
+
+
+def test_faithful_plant_is_the_original_s_network_and_training():
+    values = read("plant", "faithful")
+    assert {name: species.weight for name, species in values.species.items()} == {
+        "glycine_max": 1.0,
+        "arabidopsis": 0.8,
+        "oryza_sativa": 0.7,
+        "zea_mays": 0.6,
+        "vitis_vinifera": 0.5,
+    }
+    tokens, training = values.tokens, values.training
+    assert (tokens.cut, tokens.k, tokens.phases, tokens.reverse_complement) == ("faithful", 6, (0,), False)
+    assert (training.batch_size, training.accumulation, training.overlap) == (16, 4, 0.5)
+    assert (training.learning_rate, training.weight_decay, training.clip_norm) == (1e-4, 0.01, 1.0)
+    assert (training.sampling, training.decay, training.reset_below) == ("decay", 0.8, 0.1)
+    assert (values.model.local, values.model.memory, values.model.memory_is_trained) == ("block", "sum", True)
+    pytest.importorskip("torch")
+    from glm_assets.encoders.plant_lm.config import PlantLmConfig
+    from glm_assets.encoders.plant_lm.network import parameter_count
+
+    config = PlantLmConfig(species=tuple(values.species), k=tokens.k, **values.model.model_dump())
+    assert parameter_count(config) == 142_311_936
+
+
 @pytest.mark.parametrize(
     ("study", "path", "value", "named"),
     [
@@ -72,6 +127,11 @@ def test_faithful_impact_is_the_original_but_for_its_split():
         ("metagenome", ("training", "optimizer"), "adamw_8bit", r"training\.optimizer"),
         ("metagenome", ("model", "pooling"), "attention", r"model\.pooling"),
         ("metagenome", ("training", "label_smoothing"), 1.0, r"training\.label_smoothing"),
+        ("sugarcane", ("training", "context"), 1, r"training\.context.*sees nothing before"),
+        ("sugarcane", ("scoring", "overlap"), 512, r"scoring.*no new token"),
+        ("sugarcane", ("split", "group"), "no group", r"split\.group.*first group"),
+        ("plant", ("model", "context"), 1, r"model\.context"),
+        ("plant", ("model", "heads"), 3, r"model.*multiple of heads"),
         ("metagenome", ("reads", "genome"), "no group", r"reads\.genome.*first group"),
         ("metagenome", ("model", "lora"), None, "methods lora and qlora"),
         ("impact", ("train_test_split",), 0.5, "train_test_split"),

@@ -2,25 +2,11 @@
 
 import dagster as dg
 
-from glm_assets.defs.assets.sources import OWNERS
-from glm_assets.defs.checks.impact import (
-    embedding_checks,
-    embedding_results,
-    example_checks,
-    example_results,
-    report_checks,
-    report_results,
-    training_set_checks,
-    training_set_results,
-    variant_checks,
-    variant_results,
-)
-from glm_assets.defs.metadata import materialized, table_metadata
-from glm_assets.defs.partitions import chromosomes
+from glm_assets.defs.checks import impact as checks
 from glm_assets.defs.pipes import local_pipes_workers
-from glm_assets.defs.steps import begin_step, explained
+from glm_assets.defs.steps import begin_step
+from glm_assets.defs.study_group import StudyGroup, finished
 from glm_assets.defs.tags import gpu_work
-from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.storage.schemas_impact import (
     ALIGNMENT_SUMMARY,
     INDIVIDUAL_VARIANTS,
@@ -40,24 +26,10 @@ from glm_assets.studies.impact.study import ImpactStudy
 from glm_assets.studies.impact.training_set import make_training_set
 from glm_assets.tracking import Tracker
 
-GROUP = "impact"
+GROUP = StudyGroup("impact")
 
 
-def _key(name: str) -> dg.AssetKey:
-    return dg.AssetKey([GROUP, name])
-
-
-@dg.asset(
-    key_prefix=GROUP,
-    group_name=GROUP,
-    partitions_def=chromosomes,
-    deps=["reference_genome"],
-    kinds={"pysam", "parquet"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["impact/individual_alignments"],
-    metadata=table_metadata(ALIGNMENT_SUMMARY),
-)
-@explained
+@GROUP.asset(main=("reference_genome",), kinds={"pysam", "parquet"}, table=ALIGNMENT_SUMMARY)
 def individual_alignments(
     context: dg.AssetExecutionContext, impact: dg.ResourceParam[ImpactStudy]
 ) -> dg.MaterializeResult:
@@ -68,22 +40,16 @@ def individual_alignments(
     begin_step(impact.main)
     chrom = context.partition_key
     manifest = make_individual_alignments(impact, chrom)
-    impact.main.refresh_warehouse()
-    return materialized(manifest, impact.individual_alignments(chrom).files())
+    return finished(impact.main, manifest, impact.individual_alignments(chrom).files())
 
 
-@dg.asset(
-    key_prefix=GROUP,
-    group_name=GROUP,
-    partitions_def=chromosomes,
-    deps=["clinvar_release", _key("individual_alignments")],
+@GROUP.asset(
+    "individual_alignments",
+    main=("clinvar_release",),
     kinds={"polars", "parquet"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["impact/individual_variants"],
-    metadata=table_metadata(INDIVIDUAL_VARIANTS),
-    check_specs=variant_checks(),
+    table=INDIVIDUAL_VARIANTS,
+    checks=checks.VARIANT_CHECKS,
 )
-@explained
 def individual_variants(
     context: dg.AssetExecutionContext, impact: dg.ResourceParam[ImpactStudy]
 ) -> dg.MaterializeResult:
@@ -94,22 +60,18 @@ def individual_variants(
     begin_step(impact.main)
     chrom = context.partition_key
     manifest = make_individual_variants(impact, chrom, context.log.info)
-    impact.main.refresh_warehouse()
-    return materialized(manifest, impact.individual_variants(chrom).files(), checks=variant_results(manifest))
+    return finished(
+        impact.main, manifest, impact.individual_variants(chrom).files(), checks.variant_results(manifest)
+    )
 
 
-@dg.asset(
-    key_prefix=GROUP,
-    group_name=GROUP,
-    partitions_def=chromosomes,
-    deps=[_key("individual_variants"), _key("individual_alignments")],
+@GROUP.asset(
+    "individual_variants",
+    "individual_alignments",
     kinds={"pysam", "parquet"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["impact/read_examples"],
-    metadata=table_metadata(READ_EXAMPLES),
-    check_specs=example_checks(),
+    table=READ_EXAMPLES,
+    checks=checks.EXAMPLE_CHECKS,
 )
-@explained
 def read_examples(
     context: dg.AssetExecutionContext, impact: dg.ResourceParam[ImpactStudy]
 ) -> dg.MaterializeResult:
@@ -117,23 +79,16 @@ def read_examples(
     begin_step(impact.main)
     chrom = context.partition_key
     manifest = make_read_examples(impact, chrom, context.log.info)
-    impact.main.refresh_warehouse()
-    return materialized(manifest, impact.read_examples(chrom).files(), checks=example_results(manifest))
+    return finished(impact.main, manifest, impact.read_examples(chrom).files(), checks.example_results(manifest))
 
 
-@dg.asset(
-    key_prefix=GROUP,
-    group_name=GROUP,
-    partitions_def=chromosomes,
-    deps=[_key("read_examples")],
+@GROUP.asset(
+    "read_examples",
     kinds={"pytorch"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["impact/read_embeddings"],
-    metadata=table_metadata(READ_EMBEDDINGS),
-    check_specs=embedding_checks(),
-    **gpu_work(sharded=True),
+    table=READ_EMBEDDINGS,
+    checks=checks.EMBEDDING_CHECKS,
+    gpu=gpu_work(sharded=True),
 )
-@explained
 def read_embeddings(
     context: dg.AssetExecutionContext, impact: dg.ResourceParam[ImpactStudy]
 ) -> dg.MaterializeResult:
@@ -142,39 +97,27 @@ def read_embeddings(
     chrom = context.partition_key
     workers = local_pipes_workers(context, impact.main)
     manifest = make_read_embeddings(impact, chrom, context.log.info, workers)
-    impact.main.refresh_warehouse()
-    return materialized(manifest, impact.read_embeddings(chrom).files(), checks=embedding_results(manifest))
+    return finished(
+        impact.main, manifest, impact.read_embeddings(chrom).files(), checks.embedding_results(manifest)
+    )
 
 
-@dg.asset(
-    key_prefix=GROUP,
-    group_name=GROUP,
-    deps=[_key("read_examples"), _key("read_embeddings")],
+@GROUP.asset(
+    "read_examples",
+    "read_embeddings",
     kinds={"polars", "parquet"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["impact/training_set"],
-    metadata=table_metadata(TRAINING_SET),
-    check_specs=training_set_checks(),
+    table=TRAINING_SET,
+    checks=checks.TRAINING_SET_CHECKS,
+    partitioned=False,
 )
-@explained
 def training_set(impact: dg.ResourceParam[ImpactStudy]) -> dg.MaterializeResult:
     """The examples of all expected chromosomes; those that train are balanced after their split."""
     begin_step(impact.main)
     manifest = make_training_set(impact)
-    impact.main.refresh_warehouse()
-    return materialized(manifest, impact.training_set().files(), checks=training_set_results(manifest))
+    return finished(impact.main, manifest, impact.training_set().files(), checks.training_set_results(manifest))
 
 
-@dg.asset(
-    key_prefix=GROUP,
-    group_name=GROUP,
-    deps=[_key("training_set")],
-    kinds={"pytorch", "mlflow"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["impact/head"],
-    **gpu_work(),
-)
-@explained
+@GROUP.asset("training_set", kinds={"pytorch", "mlflow"}, gpu=gpu_work(), partitioned=False)
 def head(
     context: dg.AssetExecutionContext,
     impact: dg.ResourceParam[ImpactStudy],
@@ -183,27 +126,22 @@ def head(
     """A convolutional head over the activations of a read, and a linear baseline on their mean, tracked in MLflow."""
     begin_step(impact.main)
     manifest = make_head(impact, tracker, context.log.info, dagster_run_id=context.run.run_id)
-    links = {"mlflow": manifest.facts["mlflow_url"]} if manifest.facts.get("mlflow_url") else {}
-    return materialized(manifest, impact.head().files(), links=links)
+    return finished(impact.main, manifest, impact.head().files())
 
 
-@dg.asset(
-    key_prefix=GROUP,
-    group_name=GROUP,
-    deps=[_key("head"), _key("training_set")],
+@GROUP.asset(
+    "head",
+    "training_set",
     kinds={"pytorch", "parquet"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["impact/report"],
-    metadata=table_metadata(REPORT),
-    check_specs=report_checks(),
+    table=REPORT,
+    checks=checks.REPORT_CHECKS,
+    partitioned=False,
 )
-@explained
 def report(context: dg.AssetExecutionContext, impact: dg.ResourceParam[ImpactStudy]) -> dg.MaterializeResult:
     """Errors and correlations of both heads and of the mean on examples that they have not seen, with intervals."""
     begin_step(impact.main)
     manifest = make_report(impact, context.log.info)
-    impact.main.refresh_warehouse()
-    return materialized(manifest, impact.report().files(), checks=report_results(manifest))
+    return finished(impact.main, manifest, impact.report().files(), checks.report_results(manifest))
 
 
 class PredictionConfig(dg.Config):
@@ -216,17 +154,14 @@ class PredictionConfig(dg.Config):
     """VCF instead of the configuration's."""
 
 
-@dg.asset(
-    key_prefix=GROUP,
-    group_name=GROUP,
-    deps=[_key("head"), "reference_genome"],
+@GROUP.asset(
+    "head",
+    main=("reference_genome",),
     kinds={"pytorch", "parquet"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["impact/predictions"],
-    metadata=table_metadata(PREDICTIONS),
-    **gpu_work(sharded=True),
+    table=PREDICTIONS,
+    gpu=gpu_work(sharded=True),
+    partitioned=False,
 )
-@explained
 def predictions(
     context: dg.AssetExecutionContext, config: PredictionConfig, impact: dg.ResourceParam[ImpactStudy]
 ) -> dg.MaterializeResult:
@@ -234,5 +169,4 @@ def predictions(
     begin_step(impact.main)
     workers = local_pipes_workers(context, impact.main)
     manifest = make_predictions(impact, context.log.info, workers, reads=config.reads, variants=config.variants)
-    impact.main.refresh_warehouse()
-    return materialized(manifest, impact.main.files(impact.predictions_folder))
+    return finished(impact.main, manifest, impact.main.files(impact.predictions_folder))

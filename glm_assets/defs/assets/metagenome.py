@@ -4,12 +4,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from glm_assets.defs.assets.sources import OWNERS
 from glm_assets.defs.checks import metagenome as checks
-from glm_assets.defs.metadata import materialized, table_metadata
-from glm_assets.defs.steps import begin_step, explained
+from glm_assets.defs.steps import begin_step
+from glm_assets.defs.study_group import StudyGroup, finished
 from glm_assets.defs.tags import gpu_work
-from glm_assets.lineage.catalogue import CODE_VERSIONS
 from glm_assets.storage.schemas_metagenome import CLASS_FIGURES, PREDICTIONS, READS, SPLITS
 from glm_assets.studies.metagenome.evaluation import make_evaluation
 from glm_assets.studies.metagenome.labelled_reads import make_reads, make_splits
@@ -18,23 +16,10 @@ from glm_assets.studies.metagenome.study import MetagenomeStudy
 from glm_assets.studies.metagenome.training import make_classifier
 from glm_assets.tracking import Tracker
 
-PREFIX = "metagenome"
+GROUP = StudyGroup("metagenome")
 
 
-def _key(name: str) -> dg.AssetKey:
-    return dg.AssetKey([PREFIX, name])
-
-
-@dg.asset(
-    key_prefix=PREFIX,
-    group_name=PREFIX,
-    kinds={"polars"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["metagenome/reads"],
-    metadata=table_metadata(READS),
-    check_specs=checks.read_checks(),
-)
-@explained
+@GROUP.asset(kinds={"polars"}, table=READS, checks=checks.READ_CHECKS)
 def reads(metagenome: dg.ResourceParam[MetagenomeStudy]) -> dg.MaterializeResult:
     """Your labelled reads (`GLM_METAGENOME`), parsed once: FASTA or FASTQ with headers that name class and genome.
 
@@ -42,40 +27,18 @@ def reads(metagenome: dg.ResourceParam[MetagenomeStudy]) -> dg.MaterializeResult
     """
     begin_step(metagenome.main)
     manifest = make_reads(metagenome)
-    metagenome.main.refresh_warehouse()
-    return materialized(manifest, metagenome.reads().files(), checks=checks.read_results(manifest))
+    return finished(metagenome.main, manifest, metagenome.reads().files(), checks.read_results(manifest))
 
 
-@dg.asset(
-    key_prefix=PREFIX,
-    group_name=PREFIX,
-    deps=[_key("reads")],
-    kinds={"polars"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["metagenome/splits"],
-    metadata=table_metadata(SPLITS),
-    check_specs=checks.split_checks(),
-)
-@explained
+@GROUP.asset("reads", kinds={"polars"}, table=SPLITS, checks=checks.SPLIT_CHECKS)
 def splits(metagenome: dg.ResourceParam[MetagenomeStudy]) -> dg.MaterializeResult:
     """Which reads train, choose and test: whole source genomes, without shared sequence."""
     begin_step(metagenome.main)
     manifest = make_splits(metagenome)
-    metagenome.main.refresh_warehouse()
-    return materialized(manifest, metagenome.splits().files(), checks=checks.split_results(manifest))
+    return finished(metagenome.main, manifest, metagenome.splits().files(), checks.split_results(manifest))
 
 
-@dg.asset(
-    key_prefix=PREFIX,
-    group_name=PREFIX,
-    deps=[_key("splits")],
-    kinds={"pytorch", "huggingface", "mlflow"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["metagenome/classifier"],
-    check_specs=checks.classifier_checks(),
-    **gpu_work(),
-)
-@explained
+@GROUP.asset("splits", kinds={"pytorch", "huggingface", "mlflow"}, checks=checks.CLASSIFIER_CHECKS, gpu=gpu_work())
 def classifier(
     context: dg.AssetExecutionContext,
     metagenome: dg.ResourceParam[MetagenomeStudy],
@@ -87,32 +50,25 @@ def classifier(
     """
     begin_step(metagenome.main)
     manifest = make_classifier(metagenome, tracker, context.log.info, dagster_run_id=context.run.run_id)
-    links = {"mlflow": manifest.facts["mlflow_url"]} if manifest.facts.get("mlflow_url") else {}
     folder = metagenome.main.files(metagenome.classifier_folder)
-    return materialized(manifest, folder, checks=checks.classifier_results(manifest), links=links)
+    return finished(metagenome.main, manifest, folder, checks.classifier_results(manifest))
 
 
-@dg.asset(
-    key_prefix=PREFIX,
-    group_name=PREFIX,
-    deps=[_key("classifier")],
+@GROUP.asset(
+    "classifier",
     kinds={"pytorch", "scikitlearn"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["metagenome/evaluation"],
-    metadata=table_metadata(CLASS_FIGURES),
-    check_specs=checks.evaluation_checks(),
-    **gpu_work(),
+    table=CLASS_FIGURES,
+    checks=checks.EVALUATION_CHECKS,
+    gpu=gpu_work(),
 )
-@explained
 def evaluation(
     context: dg.AssetExecutionContext, metagenome: dg.ResourceParam[MetagenomeStudy]
 ) -> dg.MaterializeResult:
     """The classifier on test reads of genomes it never saw, beside a linear model on k-mer counts."""
     begin_step(metagenome.main)
     manifest = make_evaluation(metagenome, context.log.info)
-    metagenome.main.refresh_warehouse()
     folder = metagenome.evaluation().files()
-    return materialized(manifest, folder, checks=checks.evaluation_results(manifest))
+    return finished(metagenome.main, manifest, folder, checks.evaluation_results(manifest))
 
 
 class PredictionConfig(dg.Config):
@@ -122,18 +78,7 @@ class PredictionConfig(dg.Config):
     """FASTA, FASTQ or CSV files, instead of `predict.files` of the configuration."""
 
 
-@dg.asset(
-    key_prefix=PREFIX,
-    group_name=PREFIX,
-    deps=[_key("classifier")],
-    kinds={"pytorch"},
-    owners=OWNERS,
-    code_version=CODE_VERSIONS["metagenome/predictions"],
-    metadata=table_metadata(PREDICTIONS),
-    check_specs=[checks.prediction_check()],
-    **gpu_work(),
-)
-@explained
+@GROUP.asset("classifier", kinds={"pytorch"}, table=PREDICTIONS, checks=checks.PREDICTION_CHECKS, gpu=gpu_work())
 def predictions(
     context: dg.AssetExecutionContext, config: PredictionConfig, metagenome: dg.ResourceParam[MetagenomeStudy]
 ) -> dg.MaterializeResult:
@@ -141,6 +86,5 @@ def predictions(
     begin_step(metagenome.main)
     files = tuple(map(Path, config.files)) if config.files else None
     manifest = make_predictions(metagenome, files, context.log.info)
-    metagenome.main.refresh_warehouse()
     folder = metagenome.predictions(files).files()
-    return materialized(manifest, folder, checks=[checks.prediction_result(manifest)])
+    return finished(metagenome.main, manifest, folder, checks.prediction_results(manifest))

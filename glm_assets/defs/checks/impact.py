@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from glm_assets.defs.checks.answers import partitioned, result
+from glm_assets.defs.checks.answers import result
+from glm_assets.defs.study_group import Check
 from glm_assets.storage.products import Manifest
 
 # ClinVar's terms are few and known: more unknown ones mean a new vocabulary, or another file.
@@ -11,21 +12,17 @@ MIN_ALLELE_AGREEMENT = 0.99
 # By chance half of all bases are REF or ALT of a place; and where there are several alleles, reads show the others too.
 MIN_KNOWN_ALLELES = 0.7
 
-_VARIANTS = dg.AssetKey(["impact", "individual_variants"])
-_EXAMPLES = dg.AssetKey(["impact", "read_examples"])
-_EMBEDDINGS = dg.AssetKey(["impact", "read_embeddings"])
-_TRAINING_SET = dg.AssetKey(["impact", "training_set"])
-_REPORT = dg.AssetKey(["impact", "report"])
 
-
-def variant_checks() -> list[dg.AssetCheckSpec]:
-    """Checks of `impact/individual_variants`."""
-    known = f"At most {MAX_UNKNOWN_CONSEQUENCES:.0%} of the records with consequences have unknown ones alone."
-    return [partitioned(_VARIANTS, "consequences_known", known)]
+VARIANT_CHECKS = (
+    Check(
+        "consequences_known",
+        f"At most {MAX_UNKNOWN_CONSEQUENCES:.0%} of the records with consequences have unknown ones alone.",
+    ),
+)
 
 
 def variant_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
-    """Answer `variant_checks`."""
+    """Answer `VARIANT_CHECKS`."""
     facts = manifest.facts
     share = facts["records_with_unknown_terms"] / max(1, facts["records_with_terms"])
     terms = ", ".join(facts["unknown_terms"]) or "none"
@@ -36,26 +33,22 @@ def variant_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
     ]
 
 
-def example_checks() -> list[dg.AssetCheckSpec]:
-    """Checks of `impact/read_examples`."""
-    return [
-        partitioned(_EXAMPLES, "splits_apart", "No group, read or sequence is in two splits.", blocking=True),
-        partitioned(
-            _EXAMPLES,
-            "alleles_shown",
-            "The sequences have at the variant's place the allele that they are said to show.",
-        ),
-        partitioned(
-            _EXAMPLES,
-            "reads_fit_the_reference",
-            f"At least {MIN_KNOWN_ALLELES:.0%} of the reads over variants show REF or ALT: those of another build "
-            "would show anything.",
-        ),
-    ]
+EXAMPLE_CHECKS = (
+    Check("splits_apart", "No group, read or sequence is in two splits.", blocking=True),
+    Check(
+        "alleles_shown",
+        "The sequences have at the variant's place the allele that they are said to show.",
+    ),
+    Check(
+        "reads_fit_the_reference",
+        f"At least {MIN_KNOWN_ALLELES:.0%} of the reads over variants show REF or ALT: those of another build "
+        "would show anything.",
+    ),
+)
 
 
 def example_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
-    """Answer `example_checks`."""
+    """Answer `EXAMPLE_CHECKS`."""
     facts = manifest.facts
     shared, agreement = facts["in_several_splits"], facts["allele_agreement"]
     return [
@@ -72,18 +65,14 @@ def example_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
     ]
 
 
-def embedding_checks() -> list[dg.AssetCheckSpec]:
-    """Checks of `impact/read_embeddings`."""
-    return [
-        partitioned(_EMBEDDINGS, "finite", "Every number is finite."),
-        partitioned(
-            _EMBEDDINGS, "probe_unchanged", "A pinned pair embeds as when the store first saw this encoder."
-        ),
-    ]
+EMBEDDING_CHECKS = (
+    Check("finite", "Every number is finite."),
+    Check("probe_unchanged", "A pinned pair embeds as when the store first saw this encoder."),
+)
 
 
 def embedding_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
-    """Answer `embedding_checks`."""
+    """Answer `EMBEDDING_CHECKS`."""
     facts, drift = manifest.facts, manifest.facts["probe_drift"]
     known = "nothing was computed" if drift is None else drift
     return [
@@ -96,26 +85,27 @@ def embedding_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
     ]
 
 
-def training_set_checks() -> list[dg.AssetCheckSpec]:
-    """Checks of `impact/training_set`."""
-    apart = "Over all chromosomes no group, read or sequence is in two splits."
-    return [dg.AssetCheckSpec("splits_apart", asset=_TRAINING_SET, description=apart, blocking=True)]
+TRAINING_SET_CHECKS = (
+    Check("splits_apart", "Over all chromosomes no group, read or sequence is in two splits.", blocking=True),
+)
 
 
 def training_set_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
-    """Answer `training_set_checks`."""
+    """Answer `TRAINING_SET_CHECKS`."""
     shared = manifest.facts["in_several_splits"]
     return [result("splits_apart", not any(shared.values()), **shared)]
 
 
-def report_checks() -> list[dg.AssetCheckSpec]:
-    """Checks of `impact/report`."""
-    better = "On the test split the head's RMSE is below that of predicting the training examples' mean for all."
-    return [dg.AssetCheckSpec("beats_the_mean", asset=_REPORT, description=better)]
+REPORT_CHECKS = (
+    Check(
+        "beats_the_mean",
+        "On the test split the head's RMSE is below that of predicting the training examples' mean for all.",
+    ),
+)
 
 
 def report_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
-    """Answer `report_checks`."""
+    """Answer `REPORT_CHECKS`."""
     saved = manifest.facts.get("rmse_saved")
     known = "no example is in the test split" if saved is None else saved
     return [result("beats_the_mean", saved is not None and saved > 0, warn=True, rmse_saved=known)]

@@ -5,32 +5,25 @@ from typing import Any
 import dagster as dg
 
 from glm_assets.defs.checks.answers import result
+from glm_assets.defs.study_group import Check
 from glm_assets.storage.products import Manifest
 
 MAX_UNKNOWN_TOKENS = 0.01
 MAX_WRONG_LENGTHS = 0.1
 
 
-def _spec(asset: str, name: str, description: str, *, blocking: bool = False) -> dg.AssetCheckSpec:
-    key = dg.AssetKey(["metagenome", asset])
-    return dg.AssetCheckSpec(name, asset=key, description=description, blocking=blocking)
-
-
-def read_checks() -> list[dg.AssetCheckSpec]:
-    """Checks of the labelled reads."""
-    return [
-        _spec("reads", "labels_have_reads", "Every label of the mapping has reads."),
-        _spec("reads", "classes_are_known", "No read was dropped for a class id that the mapping lacks."),
-        _spec(
-            "reads",
-            "declared_lengths_agree",
-            f"At most {MAX_WRONG_LENGTHS:.0%} of the headers declare another length.",
-        ),
-    ]
+READ_CHECKS = (
+    Check("labels_have_reads", "Every label of the mapping has reads."),
+    Check("classes_are_known", "No read was dropped for a class id that the mapping lacks."),
+    Check(
+        "declared_lengths_agree",
+        f"At most {MAX_WRONG_LENGTHS:.0%} of the headers declare another length.",
+    ),
+)
 
 
 def read_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
-    """Answer `read_checks`; none of them stops anything, for what was dropped is counted."""
+    """Answer `READ_CHECKS`; none of them stops anything, for what was dropped is counted."""
     facts = manifest.facts
     empty = [label for label, reads in facts["per_label"].items() if not reads]
     wrong = facts["wrong_lengths"] / max(1, facts["declared_lengths"])
@@ -47,22 +40,19 @@ def read_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
     ]
 
 
-def split_checks() -> list[dg.AssetCheckSpec]:
-    """Checks of the splits, without which no figure would mean anything."""
-    return [
-        _spec("splits", "no_genome_on_two_sides", "Each source genome is in one split.", blocking=True),
-        _spec(
-            "splits",
-            "no_shared_sequence",
-            "No more held-out reads than `split.max_leak` share a long k-mer with a read of train.",
-            blocking=True,
-        ),
-        _spec("splits", "every_label_everywhere", "Every label has reads in every split."),
-    ]
+SPLIT_CHECKS = (
+    Check("no_genome_on_two_sides", "Each source genome is in one split.", blocking=True),
+    Check(
+        "no_shared_sequence",
+        "No more held-out reads than `split.max_leak` share a long k-mer with a read of train.",
+        blocking=True,
+    ),
+    Check("every_label_everywhere", "Every label has reads in every split."),
+)
 
 
 def split_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
-    """Answer `split_checks`."""
+    """Answer `SPLIT_CHECKS`."""
     facts = manifest.facts
     return [
         result("no_genome_on_two_sides", not facts["genomes_on_two_sides"], genomes=facts["genomes_on_two_sides"]),
@@ -82,20 +72,17 @@ def split_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
     ]
 
 
-def classifier_checks() -> list[dg.AssetCheckSpec]:
-    """Checks of the classifier."""
-    return [
-        _spec(
-            "classifier",
-            "tokens_are_known",
-            f"At most {MAX_UNKNOWN_TOKENS:.0%} of the tokens are ones that the tokenizer does not know.",
-        ),
-        _spec("classifier", "holds_no_base_model", "The saved files are those that were trained, and no more."),
-    ]
+CLASSIFIER_CHECKS = (
+    Check(
+        "tokens_are_known",
+        f"At most {MAX_UNKNOWN_TOKENS:.0%} of the tokens are ones that the tokenizer does not know.",
+    ),
+    Check("holds_no_base_model", "The saved files are those that were trained, and no more."),
+)
 
 
 def classifier_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
-    """Answer `classifier_checks`."""
+    """Answer `CLASSIFIER_CHECKS`."""
     facts = manifest.facts
     unknown = facts.get("unknown_token_share", 0.0)
     share = facts["saved_bytes"] / facts["model_bytes"]
@@ -106,16 +93,14 @@ def classifier_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
     ]
 
 
-def evaluation_checks() -> list[dg.AssetCheckSpec]:
-    """Checks of the evaluation."""
-    return [
-        _spec("evaluation", "beats_kmer_counts", "Macro-F1 is above that of a linear model on k-mer counts."),
-        _spec("evaluation", "reads_were_set_aside", "The reads that judge did not choose the epoch."),
-    ]
+EVALUATION_CHECKS = (
+    Check("beats_kmer_counts", "Macro-F1 is above that of a linear model on k-mer counts."),
+    Check("reads_were_set_aside", "The reads that judge did not choose the epoch."),
+)
 
 
 def evaluation_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
-    """Answer `evaluation_checks`."""
+    """Answer `EVALUATION_CHECKS`."""
     facts = manifest.facts
     beats = result(
         "beats_kmer_counts",
@@ -129,12 +114,10 @@ def evaluation_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
     return [beats, result("reads_were_set_aside", judged == "test", warn=True, judged_split=judged)]
 
 
-def prediction_check() -> dg.AssetCheckSpec:
-    """Predictions are probabilities."""
-    return _spec("predictions", "probabilities_sum_to_one", "The probabilities of each read sum to 1.")
+PREDICTION_CHECKS = (Check("probabilities_sum_to_one", "The probabilities of each read sum to 1."),)
 
 
-def prediction_result(manifest: Manifest) -> dg.AssetCheckResult:
-    """Answer `prediction_check`."""
+def prediction_results(manifest: Manifest) -> list[dg.AssetCheckResult]:
+    """Answer `PREDICTION_CHECKS`."""
     worst = manifest.facts["largest_sum_error"]
-    return result("probabilities_sum_to_one", worst < 1e-4, largest_error=worst)
+    return [result("probabilities_sum_to_one", worst < 1e-4, largest_error=worst)]

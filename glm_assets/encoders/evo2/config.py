@@ -210,9 +210,15 @@ def layer_width(layer: str, config: Mapping[str, Any]) -> int:
     return factor * config[key]
 
 
+def fp8_missing(device: str) -> str | None:
+    """Why a device cannot project in FP8; None where it can, as far as can be told without asking it."""
+    if device == CPU:
+        return "the device is a CPU"
+    return "Transformer Engine is not installed" if find_spec("transformer_engine") is None else None
+
+
 def _require_fp8(name: str, device: str, always: bool) -> None:
-    if device == CPU or find_spec("transformer_engine") is None:
-        missing = "the device is a CPU" if device == CPU else "Transformer Engine is not installed"
+    if missing := fp8_missing(device):
         raise EncoderError(
             f"encoder {name} needs FP8 input projections, but {missing}",
             expected="an NVIDIA GPU with FP8 (Hopper or newer) and Transformer Engine",

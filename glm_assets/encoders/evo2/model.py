@@ -64,9 +64,12 @@ def _read_weights(model: Any, weights: Path, spec: EncoderSpec) -> None:
     """
     from vortex.model.utils import load_checkpoint
 
+    fill = model.custom_load_state_dict
     try:
         with _quiet():
+            model.custom_load_state_dict = lambda state, strict=True: fill(_Unspelled(state), strict)
             load_checkpoint(model, str(weights))
+            del model.custom_load_state_dict
     except (OSError, EOFError, RuntimeError, AttributeError, pickle.UnpicklingError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise EncoderError(
@@ -93,6 +96,13 @@ def _place(model: Any, spec: EncoderSpec, device: str) -> Any:
         move_to_device(model, torch.device(device))
         model.block_idx_to_device = dict.fromkeys(model.block_idx_to_device, device)
     return model
+
+
+class _Unspelled(dict[str, Any]):
+    """Tensors by name that vtx, which spells them out for a log line that nobody reads, would take seconds over."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} tensors"
 
 
 @contextlib.contextmanager

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from glm_assets.evaluation.report.data import Fact, ReportData
+from glm_assets.evaluation.report.data import Fact
 from glm_assets.evaluation.report.markup import element, link
 
 
-def lineage_tables(data: ReportData) -> Markup:
-    """One table per section of facts, in the given order."""
-    tables = [_table(section, facts) for section, facts in data.facts.items() if facts]
+def fact_tables(facts: Mapping[str, Mapping[str, Fact]]) -> Markup:
+    """One table per section of facts, in the given order.
+
+    Args:
+        facts: Section to name to fact.
+    """
+    tables = [_table(section, own) for section, own in facts.items() if own]
     missing = element("p", "Nothing is recorded about where these numbers come from.", class_="none")
     return Markup("").join(tables) if tables else missing
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from markupsafe import Markup, escape
+
+_VOID: Final = frozenset({"img", "br", "hr", "wbr"})
+"""Elements that have no end."""
 
 
 def element(name: str, *children: object, **attributes: object) -> Markup:
@@ -14,6 +19,8 @@ def element(name: str, *children: object, **attributes: object) -> Markup:
         attributes: Their values are escaped; `None` leaves one out, `True` gives one without a value, a trailing
             underscore is dropped and inner ones become hyphens (`class_`, `data_series`, `text_anchor`).
     """
+    if name in _VOID:
+        return Markup(f"<{name}{_attributes(attributes)}>")  # noqa: S704 - every part is escaped
     inside = "".join([escape(child) for child in children])
     return Markup(f"<{name}{_attributes(attributes)}>{inside}</{name}>")  # noqa: S704 - every part is escaped
 

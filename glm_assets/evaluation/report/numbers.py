@@ -42,16 +42,21 @@ def signed(value: float | None, digits: int = 3) -> str:
     return f"+{text}" if known(value) and value is not None and value > 0 and float(text) else text
 
 
-def small(value: float | None) -> str:
-    """A number of unknown magnitude, such as a distance, with three significant digits."""
+def small(value: float | None, digits: int = 3) -> str:
+    """A number of unknown magnitude, such as a distance.
+
+    Args:
+        value: The number, or None.
+        digits: Significant ones.
+    """
     if value is None or math.isnan(value):
         return ABSENT
     if not value:
         return "0"
-    power = math.floor(math.log10(abs(float(f"{value:.2e}"))))  # of the rounded number
-    if -3 <= power <= 2:
-        return decimal(value, 2 - power)
-    mantissa = decimal(value / 10.0**power, 2)
+    power = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))  # of the rounded number
+    if -3 <= power < digits:
+        return decimal(value, digits - 1 - power)
+    mantissa = decimal(value / 10.0**power, digits - 1)
     return f"{mantissa}·10{str(power).translate(SUPERSCRIPT)}"
 
 

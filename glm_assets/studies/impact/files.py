@@ -6,10 +6,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from glm_assets.errors import SettingsError
 from glm_assets.settings import Settings
 from glm_assets.sources.alignments import alignments_stamp
-from glm_assets.studies.files import existing_file
+from glm_assets.studies.files import existing_file, require_demo_tree
 from glm_assets.studies.impact.configuration import DEMO, ImpactConfiguration
 
 if TYPE_CHECKING:
@@ -68,12 +67,7 @@ class IndividualFiles:
         """The generated person, made if need be."""
         from glm_assets.demo.individual import make_demo_individual
 
-        if not self._settings.uses_demo_tree:
-            raise SettingsError(
-                "the study impact names the generated person, whose reads fit the generated genome alone",
-                expected="a BAM or CRAM of a person on the reference of this data root",
-                fix="set GLM_IMPACT to a YAML file with your alignments and variants",
-            )
+        require_demo_tree(self._settings, "impact", VARIABLE, "reads and variants of a person")
         return make_demo_individual(self._settings.root / DEMO_FOLDER, self._settings.demo_tree)
 
 

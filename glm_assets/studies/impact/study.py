@@ -12,15 +12,14 @@ from glm_assets.encoders.base import EncoderSpec
 from glm_assets.encoders.registry import encoder_spec
 from glm_assets.encoders.weights import WeightsInfo
 from glm_assets.errors import MissingUpstreamError
-from glm_assets.lineage.study import Study
 from glm_assets.sources.reference import FASTA
 from glm_assets.storage.embeddings import EmbeddingStore
 from glm_assets.storage.products import Manifest, Product
 from glm_assets.storage.tables import table_folder
-from glm_assets.studies.configuration import chosen_name, read_configuration
 from glm_assets.studies.files import digest
 from glm_assets.studies.impact.configuration import ImpactConfiguration
 from glm_assets.studies.impact.files import CRAM, VARIABLE, IndividualFiles, alignments_digest
+from glm_assets.studies.own_study import OwnStudy
 from glm_assets.studies.weights import study_weights
 
 PREFIX = "impact"
@@ -29,29 +28,12 @@ PACKAGE = "glm_assets.studies.impact"
 _LOG = logging.getLogger(__name__)
 
 
-class ImpactStudy:
-    """One person's study in the main study's data root.
+class ImpactStudy(OwnStudy[ImpactConfiguration]):
+    """One person's study in the main study's data root."""
 
-    Args:
-        main: The main study: its release, reference, store and machine.
-        values: The configuration; by default that of `GLM_IMPACT`, which is read when it is first needed.
-    """
-
-    def __init__(self, main: Study, values: ImpactConfiguration | None = None) -> None:
-        self.main = main
-        self._values = values
-
-    @cached_property
-    def values(self) -> ImpactConfiguration:
-        """The configuration.
-
-        Raises:
-            SettingsError: `GLM_IMPACT` names no configuration, or a key or value of it is wrong.
-        """
-        if self._values:
-            return self._values
-        name = chosen_name(self.main.settings.impact, self.main.profile.name)
-        return read_configuration(ImpactConfiguration, PACKAGE, VARIABLE, name)
+    PREFIX = PREFIX
+    VARIABLE = VARIABLE
+    VALUES = ImpactConfiguration
 
     @property
     def individual(self) -> str:

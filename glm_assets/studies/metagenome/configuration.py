@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from glm_assets.studies.configuration import StudySection, leave_some_to_train
+from glm_assets.studies.training_values import LoraValues, TrainingValues
 
 DEMO = "demo"
 """In place of a file: the generated one."""
@@ -71,15 +72,6 @@ class TokenizerSettings(StudySection):
     path: str | None = Field(default=None, description="model file or folder; null: the model's own")
 
 
-class LoraValues(StudySection):
-    """The adapters."""
-
-    rank: int = Field(ge=1)
-    alpha: float = Field(gt=0)
-    dropout: float = Field(ge=0, lt=1)
-    targets: tuple[str, ...] = Field(min_length=1, description="names of the modules that are adapted")
-
-
 class ModelSettings(StudySection):
     """The language model and what is trained of it."""
 
@@ -105,28 +97,12 @@ class ModelSettings(StudySection):
         return self
 
 
-class TrainingSettings(StudySection):
+class TrainingSettings(TrainingValues):
     """How the weights are moved."""
 
     epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1, description="reads in a forward pass, of each process")
-    accumulation: int = Field(ge=1, description="forward passes in an optimiser step")
-    learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
-    warmup_steps: int = Field(ge=0, description="optimiser steps")
-    clip_norm: float = Field(gt=0)
     label_smoothing: float = Field(ge=0, lt=1)
     patience: int | None = Field(ge=1, description="epochs without a better macro-F1 before training stops")
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    processes: int = Field(default=1, ge=1, description="GPUs, or processes on a CPU")
-    strategy: Literal["ddp", "fsdp"] = "ddp"
-    checkpoint_steps: int | None = Field(default=None, ge=1, description="optimiser steps between checkpoints")
-
-    @property
-    def reads_in_a_step(self) -> int:
-        """Reads that an optimiser step sees, over all passes and processes."""
-        return self.batch_size * self.accumulation * self.processes
 
 
 class PredictSettings(StudySection):

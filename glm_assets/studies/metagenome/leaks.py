@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from glm_assets.genome.long_kmers import Codes, canonical_kmers
+from glm_assets.genome.long_kmers import Codes, canonical_kmers, sorted_once
 
 # Of held-out reads, whose k-mers are in memory together: eight bytes each, and as much again while they are sorted.
 _BASES_TOGETHER = 32 << 20
@@ -59,20 +59,14 @@ def leaking_reads(
 
 def _distinct(parts: Iterator[Codes]) -> Codes:
     """Each code once, ascending."""
-    found = [_sorted_once(part) for part in parts]
-    return _sorted_once(np.concatenate(found)) if found else np.empty(0, np.uint64)
-
-
-def _sorted_once(codes: Codes) -> Codes:
-    # np.unique hashes whole numbers of 64 bits, which takes ninety times as long as to sort them.
-    ordered = np.sort(codes)
-    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)]]
+    found = [sorted_once(part) for part in parts]
+    return sorted_once(np.concatenate(found)) if found else np.empty(0, np.uint64)
 
 
 def _places(known: Codes, codes: Codes) -> NDArray[np.int64]:
     """Where the codes are that are known."""
     # In order they are looked up several times as fast as at random.
-    places, found = _lookup(_sorted_once(codes), known)
+    places, found = _lookup(sorted_once(codes), known)
     return places[found]
 
 

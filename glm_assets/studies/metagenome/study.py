@@ -10,47 +10,30 @@ from typing import Any, Final
 from glm_assets.demo.metagenome import DemoMetagenome, make_demo_metagenome
 from glm_assets.encoders.weights import WeightsInfo
 from glm_assets.errors import SettingsError
-from glm_assets.lineage.study import Study
 from glm_assets.storage.products import Product
 from glm_assets.storage.tables import table_folder
-from glm_assets.studies.configuration import chosen_name, read_configuration
-from glm_assets.studies.files import digest, existing_file
+from glm_assets.studies.files import digest, existing_file, require_demo_tree
 from glm_assets.studies.metagenome.classifiers import ReadClassifier
 from glm_assets.studies.metagenome.configuration import DEMO, MetagenomeConfiguration, ReadFile
 from glm_assets.studies.metagenome.tokenizing import study_tokenizer
+from glm_assets.studies.own_study import OwnStudy
+from glm_assets.studies.training_values import NO_PART_OF_A_MODEL
 from glm_assets.studies.weights import study_weights
 
 _PREFIX = "metagenome"
-_VARIABLE = "GLM_METAGENOME"
+VARIABLE = "GLM_METAGENOME"
 _DEMO_FOLDER = "demo_metagenome"
-_NO_PART_OF_A_CLASSIFIER = {"batch_size", "accumulation", "processes", "strategy", "checkpoint_steps"}
 
 CLASSIFIER_FOLDER: Final = Path("studies", _PREFIX, "classifier")
 """Where the trained classifier lies in a data root."""
 
 
-class MetagenomeStudy:
-    """Classification of reads in a data root.
+class MetagenomeStudy(OwnStudy[MetagenomeConfiguration]):
+    """Classification of reads in a data root."""
 
-    Args:
-        main: The main study, whose data root, store of vectors and settings it shares.
-        values: What it is a function of, besides the data; read from `GLM_METAGENOME` when first needed by default.
-    """
-
-    def __init__(self, main: Study, values: MetagenomeConfiguration | None = None) -> None:
-        self.main = main
-        self._given = values
-
-    @cached_property
-    def values(self) -> MetagenomeConfiguration:
-        """The study's values.
-
-        Raises:
-            SettingsError: `GLM_METAGENOME` names no file, or a value in it is wrong.
-        """
-        name = chosen_name(self.main.settings.metagenome, self.main.profile.name)
-        package = "glm_assets.studies.metagenome"
-        return self._given or read_configuration(MetagenomeConfiguration, package, _VARIABLE, name)
+    PREFIX = _PREFIX
+    VARIABLE = VARIABLE
+    VALUES = MetagenomeConfiguration
 
     # What comes from outside
 
@@ -64,7 +47,7 @@ class MetagenomeStudy:
         if self.values.reads.files == DEMO:
             return tuple(ReadFile(path=str(path)) for path in (self.demo.fasta, self.demo.fastq))
         return tuple(
-            file.model_copy(update={"path": str(existing_file(file.path, "reads.files", _VARIABLE))})
+            file.model_copy(update={"path": str(existing_file(file.path, "reads.files", VARIABLE))})
             for file in self.values.reads.files
         )
 
@@ -83,7 +66,7 @@ class MetagenomeStudy:
                     fix="set reads.mapping",
                 )
             return self.demo.mapping
-        return existing_file(self.values.reads.mapping, "reads.mapping", _VARIABLE)
+        return existing_file(self.values.reads.mapping, "reads.mapping", VARIABLE)
 
     def new_files(self, instead: Sequence[Path] | None = None) -> tuple[Path, ...]:
         """The files that `predictions` predicts; `instead` names others than the configuration does.
@@ -94,7 +77,7 @@ class MetagenomeStudy:
         named = instead or self.values.predict.files
         if named == DEMO:
             return (self.demo.samples, self.demo.sample_reads)
-        return tuple(existing_file(path, "predict.files", _VARIABLE) for path in named)
+        return tuple(existing_file(path, "predict.files", VARIABLE) for path in named)
 
     @cached_property
     def demo(self) -> DemoMetagenome:
@@ -103,12 +86,7 @@ class MetagenomeStudy:
         Raises:
             SettingsError: The main study is of real sources.
         """
-        if not self.main.settings.uses_demo_tree:
-            raise SettingsError(
-                "the study metagenome names the generated reads, but this data root is of real sources",
-                expected="labelled reads of your own",
-                fix=f"set {_VARIABLE} to a YAML file with your reads and mapping",
-            )
+        require_demo_tree(self.main.settings, "metagenome", VARIABLE, "reads")
         return make_demo_metagenome(self.main.root / _DEMO_FOLDER)
 
     def weights(self) -> WeightsInfo:
@@ -152,7 +130,7 @@ class MetagenomeStudy:
 
     def splits(self) -> Product:
         """Which reads train, choose and test."""
-        return self._table("splits", self._versions(self.reads()), self.values.split.model_dump())
+        return self._table("splits", self.versions(self.reads()), self.values.split.model_dump())
 
     @property
     def classifier_folder(self) -> Path:
@@ -162,18 +140,18 @@ class MetagenomeStudy:
     def classifier(self) -> Product:
         """The trained classifier; how the reads of a step are divided over passes and processes is no part of it."""
         values = self.values
-        inputs = self._versions(self.reads(), self.splits()) | {"weights": self.weights().sha256}
+        inputs = self.versions(self.reads(), self.splits()) | {"weights": self.weights().sha256}
         if values.model.method != "frozen":
             inputs["tokenizer"] = study_tokenizer(values.model, self.weights()).digest
-        training = values.training.model_dump(exclude=_NO_PART_OF_A_CLASSIFIER)
-        training["reads_in_a_step"] = values.training.reads_in_a_step
+        training = values.training.model_dump(exclude=NO_PART_OF_A_MODEL)
+        training["reads_in_a_step"] = values.training.items_in_a_step
         paths = {"checkpoint": True, "tokenizer": {"path"}}
         recipe = {"model": values.model.model_dump(exclude=paths), "training": training, "seed": values.seed}
         return self.main.product(f"{_PREFIX}/classifier", self.classifier_folder, inputs, recipe)
 
     def evaluation(self) -> Product:
         """How good it is on test reads, beside the k-mer baseline."""
-        inputs = self._versions(self.splits(), self.classifier())
+        inputs = self.versions(self.splits(), self.classifier())
         recipe = {
             "resamples": self.values.resamples,
             "baseline_k": self.values.baseline_k,
@@ -187,7 +165,7 @@ class MetagenomeStudy:
         Args:
             files: Others than the configuration's.
         """
-        inputs = self._versions(self.classifier()) | {"mapping": digest(self.mapping)}
+        inputs = self.versions(self.classifier()) | {"mapping": digest(self.mapping)}
         inputs |= {f"file/{number}": digest(path) for number, path in enumerate(self.new_files(files))}
         recipe = self.values.predict.model_dump(exclude={"files", "batch_size"})
         return self._table("predictions", inputs, recipe)
@@ -197,9 +175,6 @@ class MetagenomeStudy:
         return (
             self.classifier_folder if name == "classifier" else table_folder(self.main.tables, f"{_PREFIX}_{name}")
         )
-
-    def _versions(self, *products: Product) -> dict[str, str]:
-        return {product.asset: self.main.require(product).data_version for product in products}
 
     def _table(self, name: str, inputs: dict[str, str], recipe: dict[str, Any]) -> Product:
         return self.main.product(f"{_PREFIX}/{name}", self.folder(name), inputs, recipe)

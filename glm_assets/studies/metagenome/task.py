@@ -20,6 +20,7 @@ from glm_assets.encoders.tokenizers.token_arrays import TokenArrays
 from glm_assets.evaluation.classification import Classified, accuracy_of, confusion_matrix, macro_f1_of
 from glm_assets.training.batches import Planned
 from glm_assets.training.distributed import ALONE, Ranks
+from glm_assets.training.parameter_groups import decayed_groups
 from glm_assets.training.states import load_part, trainable_state
 
 Rows = NDArray[np.int64]
@@ -146,11 +147,7 @@ class ClassifierTask:
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """All that is trained; norms and biases do not decay."""
-        moving = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        return [
-            {"params": [each for each in moving if each.ndim > 1], "weight_decay": weight_decay},
-            {"params": [each for each in moving if each.ndim <= 1], "weight_decay": 0.0},
-        ]
+        return decayed_groups(self.model, weight_decay)
 
     def batches(self, epoch: int) -> Planned[tuple[tuple[Tensor, ...], Tensor]]:  # noqa: ARG002
         """The training reads in random order, those of like length together."""

@@ -12,8 +12,9 @@ import numpy as np
 from glm_assets.encoders.device import CPU, prepare_device
 from glm_assets.encoders.tokenizers.token_arrays import TokenArrays
 from glm_assets.storage.atomic import write_json
-from glm_assets.studies.metagenome.job import CHECKPOINTS, HISTORY, TOKENS, VECTORS, TrainingJob
+from glm_assets.studies.metagenome.job import TOKENS, VECTORS, TrainingJob
 from glm_assets.studies.metagenome.rows import SplitRows, read_split_rows
+from glm_assets.studies.training_runs import CHECKPOINTS, HISTORY
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from glm_assets.encoders.device import CPU, resolve_device
+from glm_assets.encoders.device import resolve_device
 from glm_assets.encoders.tokenizers.token_arrays import write_tokens
 from glm_assets.encoders.weights import WeightsInfo
-from glm_assets.errors import TrainingError
 from glm_assets.evaluation.figures import save_figure
 from glm_assets.evaluation.training_figures import plot_training
 from glm_assets.storage.atomic import digest_of, write_json
 from glm_assets.storage.products import Facts, Manifest, link_or_copy
-from glm_assets.studies.metagenome.job import HISTORY, TOKENS, VECTORS, TrainingJob
+from glm_assets.studies.metagenome.job import TOKENS, VECTORS, TrainingJob
 from glm_assets.studies.metagenome.memory import plan_memory
 from glm_assets.studies.metagenome.rows import SplitRows, read_split_rows, sequence_batches
-from glm_assets.studies.metagenome.study import MetagenomeStudy
+from glm_assets.studies.metagenome.study import VARIABLE, MetagenomeStudy
 from glm_assets.studies.metagenome.tokenizing import study_tokenizer
-from glm_assets.studies.metagenome.train import CLASSIFIER, train_part
+from glm_assets.studies.metagenome.train import CLASSIFIER
 from glm_assets.studies.metagenome.vectors import vector_source
+from glm_assets.studies.training_runs import HISTORY, Progress, require_gpus, run_training, without_folders
 from glm_assets.tracking import TrackedRun, Tracker
 from glm_assets.tracking.parameters import flat
-
-if TYPE_CHECKING:
-    from glm_assets.training.checkpoints import EpochRecord
-
-Progress = Callable[[str], None]
 
 TARGET: Final = "glm_assets.studies.metagenome.train:train_part"
 ENCODER, KEYS = "encoder.json", "vectors.parquet"
@@ -68,7 +61,7 @@ def make_classifier(
 def _train(study: MetagenomeStudy, key: str, work: Path, run: TrackedRun, progress: Progress) -> Facts:
     values, reads = study.values, study.reads().files()
     device = resolve_device(study.main.settings.device)
-    _require_gpus(values.training.processes, device)
+    require_gpus(values.training.processes, device, VARIABLE)
     rows = read_split_rows(reads, study.splits().files())
     weights = study.weights()
     scratch = work / ".training"
@@ -91,66 +84,12 @@ def _train(study: MetagenomeStudy, key: str, work: Path, run: TrackedRun, progre
         pad_id=prepared.pop("pad_id", 0),
         tokenizer=prepared.get("tokenizer", ""),
     )
-    run.log_params(flat({"model": _without_folders(job.model), "training": job.training}) | {"device": device})
-    history = _run(job, run, progress)
+    run.log_params(flat({"model": without_folders(job.model), "training": job.training}) | {"device": device})
+    history, _ = run_training(TARGET, job, processes=values.training.processes, run=run, progress=progress)
     for file in (scratch / CLASSIFIER).iterdir():
         link_or_copy(file, work / file.name)
     write_json(work / HISTORY, history)
     return _finish(study, rows, history, work, run, weights.size) | prepared | memory
-
-
-def _require_gpus(processes: int, device: str) -> None:
-    """Say before anything is computed that there are too few GPUs."""
-    if processes == 1 or device == CPU:
-        return
-    import torch
-
-    if (gpus := torch.cuda.device_count()) < processes:
-        raise TrainingError(
-            f"training.processes is {processes}, and this step sees {gpus} GPU{'s' * (gpus != 1)}",
-            expected="a GPU for each process",
-            fix=f"set training.processes to {max(gpus, 1)} in GLM_METAGENOME, or give the step more GPUs",
-        )
-
-
-def _without_folders(model: Mapping[str, Any]) -> dict[str, Any]:
-    """The model's values; of files the names alone, for a tracking server is no place for a machine's folders."""
-    tokenizer = model["tokenizer"]
-    return {
-        **model,
-        "checkpoint": _name(model["checkpoint"]),
-        "tokenizer": {**tokenizer, "path": _name(tokenizer["path"])},
-    }
-
-
-def _name(path: str | None) -> str | None:
-    return Path(path).name if path else None
-
-
-def _run(job: TrainingJob, run: TrackedRun, progress: Progress) -> list[dict[str, Any]]:
-    """Train in this process or in several; returns the epochs."""
-    from glm_assets.training.distributed import ALONE
-    from glm_assets.training.launch import launch
-
-    processes = job.training_settings.processes
-
-    def log(record: EpochRecord) -> None:
-        _log_epoch(run, vars(record))
-
-    if processes == 1:
-        train_part(job.as_dict(), ALONE, progress, log)
-    else:
-        backend = "gloo" if job.device == CPU else "nccl"
-        launch(TARGET, job.as_dict(), processes, backend=backend, progress=progress)
-    history = json.loads((job.folder / HISTORY).read_text(encoding="utf-8"))
-    for record in history if processes > 1 else []:
-        _log_epoch(run, record)
-    return history
-
-
-def _log_epoch(run: TrackedRun, record: dict[str, Any]) -> None:
-    figures = {f"{part}/{name}": value for part in ("train", "validation") for name, value in record[part].items()}
-    run.log_epoch(record["epoch"], {"learning_rate": record["learning_rate"], **figures})
 
 
 def _tokenize(

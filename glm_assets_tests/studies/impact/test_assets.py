@@ -18,15 +18,17 @@ from glm_assets.defs.checks.impact import (
     training_set_results,
     variant_results,
 )
+from glm_assets.defs.partitions import chromosomes
 from glm_assets.lineage.study import Study
 from glm_assets.settings import Settings
 from glm_assets.tracking import NullTracker
 
+ASSETS = {asset.key.path[-1]: asset for asset in impact.GROUP.build(chromosomes)}
 PARTITIONED = {
-    impact.individual_alignments: set(),
-    impact.individual_variants: {"consequences_known"},
-    impact.read_examples: {"splits_apart", "alleles_shown", "reads_fit_the_reference"},
-    impact.read_embeddings: {"finite", "probe_unchanged"},
+    "individual_alignments": set(),
+    "individual_variants": {"consequences_known"},
+    "read_examples": {"splits_apart", "alleles_shown", "reads_fit_the_reference"},
+    "read_embeddings": {"finite", "probe_unchanged"},
 }
 FIGURES = {
     "individual_alignments": "reads",
@@ -38,30 +40,30 @@ FIGURES = {
     "predictions": "score_conv",
 }
 WHOLE = {
-    impact.training_set: {"splits_apart"},
-    impact.head: set(),
-    impact.report: {"beats_the_mean"},
-    impact.predictions: set(),
+    "training_set": {"splits_apart"},
+    "head": set(),
+    "report": {"beats_the_mean"},
+    "predictions": set(),
 }
 
 
 def run(made, asset, partition=None):
     resources = {"impact": made.study, "tracker": NullTracker()}
     with dg.DagsterInstance.ephemeral() as instance:
-        done = dg.materialize([asset], resources=resources, partition_key=partition, instance=instance)
-    (event,) = done.asset_materializations_for_node(asset.node_def.name)
+        done = dg.materialize([ASSETS[asset]], resources=resources, partition_key=partition, instance=instance)
+    (event,) = done.asset_materializations_for_node(ASSETS[asset].node_def.name)
     return event, {check.check_name: check for check in done.get_asset_check_evaluations()}
 
 
-@pytest.mark.parametrize("asset", [*PARTITIONED, *WHOLE], ids=lambda asset: asset.key.path[-1])
+@pytest.mark.parametrize("asset", [*PARTITIONED, *WHOLE])
 def test_what_is_made_is_shown_and_checked(made, asset):
     event, checks = run(made, asset, "21" if asset in PARTITIONED else None)
-    assert event.asset_key.path == ["impact", asset.key.path[-1]]
+    assert event.asset_key.path == ["impact", asset]
     assert event.metadata["reused"].value is True
     assert set(checks) == (PARTITIONED | WHOLE)[asset]
     failed = {name for name, check in checks.items() if not check.passed}
     assert failed <= {"beats_the_mean"}  # the demo's model has learned nothing
-    if name := FIGURES.get(asset.key.path[-1]):
+    if name := FIGURES.get(asset):
         assert event.metadata[name].value.startswith("![")
 
 
@@ -99,7 +101,7 @@ def test_leaks_stop_what_follows():
     blocking = {
         (spec.asset_key.path[-1], spec.name)
         for asset in [*PARTITIONED, *WHOLE]
-        for spec in asset.check_specs
+        for spec in ASSETS[asset].check_specs
         if spec.blocking
     }
     assert blocking == {("read_examples", "splits_apart"), ("training_set", "splits_apart")}
@@ -120,9 +122,9 @@ def test_a_wrong_configuration_spoils_only_the_studys_own_runs(tmp_path, tiny_tr
 def test_jobs_never_mix_partitioned_and_other_assets():
     from glm_assets.defs.jobs import impact_embed, impact_predict, impact_train
 
-    assert {"/".join(asset.key.path) for asset in PARTITIONED} == _selected(impact_embed)
-    assert {"/".join(asset.key.path) for asset in WHOLE} == _selected(impact_train) | _selected(impact_predict)
+    assert {f"impact/{name}" for name in PARTITIONED} == _selected(impact_embed)
+    assert {f"impact/{name}" for name in WHOLE} == _selected(impact_train) | _selected(impact_predict)
 
 
 def _selected(job) -> set[str]:
-    return {key.to_user_string() for key in job.selection.resolve([*PARTITIONED, *WHOLE])}
+    return {key.to_user_string() for key in job.selection.resolve([*ASSETS.values()])}

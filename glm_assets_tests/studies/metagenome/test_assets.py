@@ -11,7 +11,7 @@ from glm_assets.defs.assets import metagenome
 from glm_assets.defs.checks.metagenome import (
     classifier_results,
     evaluation_results,
-    prediction_result,
+    prediction_results,
     read_results,
     split_results,
 )
@@ -19,12 +19,13 @@ from glm_assets.studies.metagenome.prediction import make_predictions
 from glm_assets.tracking import NullTracker
 from glm_assets_tests.studies.metagenome.tiny import copy_of, quiet
 
+ASSETS = {asset.key.path[-1]: asset for asset in metagenome.GROUP.build()}
 CHECKS = {
-    metagenome.reads: {"labels_have_reads", "classes_are_known", "declared_lengths_agree"},
-    metagenome.splits: {"no_genome_on_two_sides", "no_shared_sequence", "every_label_everywhere"},
-    metagenome.classifier: {"tokens_are_known", "holds_no_base_model"},
-    metagenome.evaluation: {"beats_kmer_counts", "reads_were_set_aside"},
-    metagenome.predictions: {"probabilities_sum_to_one"},
+    "reads": {"labels_have_reads", "classes_are_known", "declared_lengths_agree"},
+    "splits": {"no_genome_on_two_sides", "no_shared_sequence", "every_label_everywhere"},
+    "classifier": {"tokens_are_known", "holds_no_base_model"},
+    "evaluation": {"beats_kmer_counts", "reads_were_set_aside"},
+    "predictions": {"probabilities_sum_to_one"},
 }
 FIGURES = {
     "reads": {"lengths"},
@@ -42,17 +43,16 @@ def finished(trained, tmp_path_factory):
     return study
 
 
-@pytest.mark.parametrize("asset", CHECKS, ids=lambda asset: asset.key.path[-1])
-def test_what_is_made_is_shown_and_checked(finished, asset):
+@pytest.mark.parametrize("name", CHECKS)
+def test_what_is_made_is_shown_and_checked(finished, name):
     resources = {"metagenome": finished, "tracker": NullTracker()}
     with dg.DagsterInstance.ephemeral() as instance:
-        done = dg.materialize([asset], resources=resources, instance=instance)
-    (event,) = done.asset_materializations_for_node(asset.node_def.name)
-    name = asset.key.path[-1]
+        done = dg.materialize([ASSETS[name]], resources=resources, instance=instance)
+    (event,) = done.asset_materializations_for_node(ASSETS[name].node_def.name)
     assert event.asset_key.path == ["metagenome", name]
     assert event.metadata["reused"].value is True
     checks = {check.check_name: check for check in done.get_asset_check_evaluations()}
-    assert set(checks) == CHECKS[asset]
+    assert set(checks) == CHECKS[name]
     failed = {name for name, check in checks.items() if not check.passed}
     # The demo's reads hold wrong lengths and an unknown class, and its model has learned for seconds.
     assert failed <= {"declared_lengths_agree", "classes_are_known", "beats_kmer_counts", "every_label_everywhere"}
@@ -83,7 +83,7 @@ def test_checks_fail_where_the_facts_are_bad(finished):
         ),
         *classifier_results(bad(study.classifier(), unknown_token_share=0.02, saved_bytes=10, model_bytes=10)),
         *evaluation_results(bad(study.evaluation(), macro_f1_over_baseline=-0.1, judged_split="val")),
-        prediction_result(bad(study.predictions(), largest_sum_error=0.01)),
+        *prediction_results(bad(study.predictions(), largest_sum_error=0.01)),
     ]
     assert len(results) == sum(map(len, CHECKS.values()))
     assert not any(result.passed for result in results)
@@ -93,6 +93,9 @@ def test_checks_fail_where_the_facts_are_bad(finished):
 
 def test_leaks_stop_what_follows():
     blocking = {
-        (spec.asset_key.path[-1], spec.name) for asset in CHECKS for spec in asset.check_specs if spec.blocking
+        (spec.asset_key.path[-1], spec.name)
+        for asset in ASSETS.values()
+        for spec in asset.check_specs
+        if spec.blocking
     }
     assert blocking == {("splits", "no_genome_on_two_sides"), ("splits", "no_shared_sequence")}
