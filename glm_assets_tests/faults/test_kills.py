@@ -25,7 +25,7 @@ SHARD = (
 # Stage, what is called when the process dies, and at which call.
 MOMENTS = [
     ("clinvar_release", "pyarrow.parquet:ParquetWriter.write_table", 2),
-    ("reference_genome", "glm_assets.sources.reference:_index", 1),
+    ("reference_genome", "glm_assets.sources.reference:index_fasta", 1),
     ("glm_checkpoint", "glm_assets.storage.products:write_json", 1),
     ("clinvar_variants/21", "glm_assets.lineage.variants:save_figure", 1),
     ("variant_windows/21", "glm_assets.lineage.variants:save_figure", 1),
