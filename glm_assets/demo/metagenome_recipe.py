@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from glm_assets.demo.publishing import plain
+
 # Raised by hand whenever the same recipe gives other bytes; older data are then made again.
 METAGENOME_VERSION: Final = 1
 
@@ -97,13 +99,7 @@ class MetagenomeRecipe:
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as it comes back from JSON: lists in place of tuples."""
-        return _plain(asdict(self))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+        return plain(asdict(self))
 
 
 DEFAULT_METAGENOME: Final = MetagenomeRecipe()

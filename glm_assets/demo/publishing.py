@@ -87,3 +87,10 @@ def _publish(folder: Path, record: str, made_of: Mapping[str, Any], build: Build
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(former, ignore_errors=True)
     return counts
+
+
+def plain(value: Any) -> Any:
+    """What a recipe is a function of, as it comes back from JSON: lists in place of tuples."""
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list | tuple) else value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -11,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glm_assets.errors import SettingsError
 from glm_assets.profiles.profile import describe
+from glm_assets.storage.tables import OUTER_VALUE
 
 BUILT_IN = ("demo", "full", "faithful")
 
@@ -48,6 +51,43 @@ def leave_some_to_train(settings: SplitShares) -> SplitShares:
     if settings.val + settings.test > 99:
         raise ValueError("val and test leave nothing to train on")
     return settings
+
+
+def with_group(pattern: str, meaning: str) -> str:
+    """Refuse a regular expression without a group; for a validator.
+
+    Args:
+        pattern: The expression.
+        meaning: Of its first group, for the message.
+
+    Raises:
+        ValueError: It is none, or has no group.
+    """
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from error
+    if groups < 1:
+        raise ValueError(f"its first group must be {meaning}")
+    return pattern
+
+
+def require_partitions(names: Iterable[str], kind: str) -> None:
+    """Refuse names that cannot be those of partitions, which folders are called by; for a validator.
+
+    Args:
+        names: Of the partitions.
+        kind: What each is, for the message.
+
+    Raises:
+        ValueError: There is none, or one is no plain name.
+    """
+    every = list(names)
+    if not every:
+        raise ValueError(f"there is no {kind}")
+    for name in every:
+        if not OUTER_VALUE.fullmatch(name):
+            raise ValueError(f"the {kind} {name!r} is no plain name of letters, digits, dots and dashes")
 
 
 def chosen_name(explicit: str | None, profile: str) -> str:

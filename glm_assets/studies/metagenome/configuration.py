@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from glm_assets.studies.configuration import StudySection, leave_some_to_train
+from glm_assets.studies.configuration import StudySection, leave_some_to_train, with_group
 from glm_assets.studies.training_values import LoraValues, TrainingValues
 
 DEMO = "demo"
@@ -41,13 +40,7 @@ class ReadsSettings(StudySection):
     @field_validator("genome")
     @classmethod
     def _has_a_group(cls, pattern: str) -> str:
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            raise ValueError(f"no regular expression: {error}") from error
-        if groups < 1:
-            raise ValueError("its first group must be the source genome")
-        return pattern
+        return with_group(pattern, "the source genome")
 
 
 class SplitSettings(StudySection):

@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from glm_assets.storage.tables import OUTER_VALUE
-from glm_assets.studies.configuration import StudySection, leave_some_to_train
+from glm_assets.studies.configuration import StudySection, leave_some_to_train, require_partitions
 from glm_assets.studies.training_values import LanguageTraining
 
 DEMO = "demo"
@@ -147,9 +146,6 @@ class PlantConfiguration(StudySection):
     def _are_partitions(
         cls, species: dict[str, Species] | Literal["demo"]
     ) -> dict[str, Species] | Literal["demo"]:
-        if not species:
-            raise ValueError("there is no species")
-        for name in species if species != DEMO else ():
-            if not OUTER_VALUE.fullmatch(name):
-                raise ValueError(f"the species {name!r} is no plain name of letters, digits, dots and dashes")
+        if species != DEMO:
+            require_partitions(species, "species")
         return species

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from glm_assets.storage.tables import OUTER_VALUE
-from glm_assets.studies.configuration import StudySection, leave_some_to_train
+from glm_assets.studies.configuration import StudySection, leave_some_to_train, require_partitions, with_group
 from glm_assets.studies.training_values import LanguageTraining, LoraValues
 
 DEMO = "demo"
@@ -63,13 +61,7 @@ class SplitSettings(StudySection):
     @field_validator("group")
     @classmethod
     def _has_a_group(cls, pattern: str) -> str:
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            raise ValueError(f"no regular expression: {error}") from error
-        if groups < 1:
-            raise ValueError("its first group must be the homology group")
-        return pattern
+        return with_group(pattern, "the homology group")
 
     @model_validator(mode="after")
     def _leave_some_to_train(self) -> SplitSettings:
@@ -245,9 +237,6 @@ class SugarcaneConfiguration(StudySection):
     def _are_partitions(
         cls, varieties: dict[str, Variety] | Literal["demo"]
     ) -> dict[str, Variety] | Literal["demo"]:
-        if not varieties:
-            raise ValueError("there is no variety")
-        for name in varieties if varieties != DEMO else ():
-            if not OUTER_VALUE.fullmatch(name):
-                raise ValueError(f"the variety {name!r} is no plain name of letters, digits, dots and dashes")
+        if varieties != DEMO:
+            require_partitions(varieties, "variety")
         return varieties
